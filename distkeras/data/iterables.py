@@ -1,0 +1,174 @@
+"""Data that come in batches: generators, data loaders, any iterable.
+
+Every rank iterates over the same global batches and takes its rows of each. Before each step the
+ranks compare what they got: whether there is a batch, its length, and some of its values.
+"""
+
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import numpy as np
+
+from distkeras.data.batch import Batch
+from distkeras.data.compare import fingerprint
+from distkeras.data.convert import as_arrays, check_labels, class_weights, count_samples
+from distkeras.data.sampler import share
+from distkeras.data.source import Source
+from distkeras.distribution.collectives import agree
+from distkeras.errors import DataError
+from distkeras.utils import tree
+
+__all__ = ["IterableData"]
+
+_COMPARED_ROWS = 3
+_END: Any = object()
+
+
+class IterableData(Source):
+    """Batches from an iterable: `(x, y)`, `(x, y, sample_weight)`, `(x,)`, or `x` alone.
+
+    Args:
+        iterable: yields global batches. What can be iterated over only once (a generator) goes on
+            from epoch to epoch until it is used up.
+        class_weight: class number -> weight.
+        rank, size: this rank and the number of ranks.
+        labels: whether labels that are not numbers are an error.
+        limit: batches in an epoch.
+
+    Raises:
+        DataError: where a batch cannot be used, or ranks get different batches.
+    """
+
+    def __init__(
+        self,
+        iterable: Any,
+        class_weight: dict | None = None,
+        rank: int = 0,
+        size: int = 1,
+        labels: bool = True,
+        limit: int | None = None,
+    ):
+        super().__init__(limit)
+        self.source = iterable
+        self.class_weight = class_weight
+        self.rank, self.size = rank, size
+        self.labels = labels
+        self._peeked: tuple[Iterator, Any] | None = None
+        self.length = self._known_length()
+
+    @property
+    def is_once(self) -> bool:
+        """Whether there is only one pass."""
+        return iter(self.source) is self.source
+
+    def _known_length(self) -> int | None:
+        try:
+            return len(self.source)  # type: ignore[arg-type]
+        except (TypeError, NotImplementedError):
+            return None
+
+    def _batches(self, number: int) -> Iterator:
+        """What the user's object yields in one pass."""
+        return iter(self.source)
+
+    def passes(self, number: int) -> Generator[Batch]:
+        if self._peeked is not None:
+            rest, first = self._peeked
+            self._peeked = None
+        else:
+            rest, first = self._batches(number), _END
+        count = 0
+        try:
+            while True:
+                raw = next(rest, _END) if first is _END else first
+                first = _END
+                batch = self._agreed(raw, count)
+                if batch is None:
+                    break
+                count += 1
+                yield batch
+        finally:
+            # A pass that is left early ends what it started, but not the user's own generator.
+            if rest is not self.source and hasattr(rest, "close"):
+                rest.close()
+        if self.length is None and self.limit is None and count:
+            self.length = count
+
+    def peek(self) -> Batch:
+        if self._peeked is None:
+            rest = self._batches(0)
+            first = next(rest, _END)
+            if first is _END:
+                raise DataError(
+                    "The data gave no batch: the iterable is empty, or a generator that was used "
+                    "up before."
+                )
+            self._peeked = rest, first
+        data = self._arrays(self._peeked[1], 0)
+        return Batch(_take(data, 0, 1), 1, 0, 1)
+
+    def _agreed(self, raw: Any, number: int) -> Batch | None:
+        """A batch of this rank's rows, when all ranks have got the same; `None` at the end."""
+        data = None if raw is _END else self._arrays(raw, number)
+        rows = 0
+        if data is not None:
+            x, y, weight = data
+            rows = count_samples(x, y, weight, f"Batch {number}")
+        if self.size > 1:
+            mark = 0 if data is None else fingerprint(data, _COMPARED_ROWS)
+            found = agree(np.array([rows, mark], np.int64))
+            if not found.same.all():
+                raise DataError(_different(number, found))
+        if data is None:
+            return None
+        start, stop = share(rows, self.rank, self.size)
+        return Batch(_take(data, start, stop), stop - start, start, rows)
+
+    def _arrays(self, raw: Any, number: int) -> tuple:
+        """`(x, y, sample_weight)` as arrays."""
+        parts = tuple(raw) if isinstance(raw, list | tuple) else (raw,)
+        if not 1 <= len(parts) <= 3:
+            raise DataError(
+                f"Batch {number} of the data has {len(parts)} parts; expected (inputs,), (inputs, "
+                "targets) or (inputs, targets, sample_weights). Put several inputs into a tuple, "
+                "list or dict of their own."
+            )
+        x, y, weight = (*parts, None, None)[:3]
+        where = f"of batch {number}"
+        x, y = as_arrays(x, f"the input {where}"), as_arrays(y, f"the target {where}")
+        weight = as_arrays(weight, f"the sample weight {where}")
+        if x is None:
+            raise DataError(f"Batch {number} of the data has no input (None).")
+        if self.labels:
+            check_labels(y)
+        if self.class_weight is not None:
+            if weight is not None:
+                raise DataError(
+                    "You cannot pass `class_weight` where batches hold sample weights already."
+                )
+            weight = class_weights(y, self.class_weight)
+        return x, y, weight
+
+
+def _take(data: tuple, start: int, stop: int) -> tuple:
+    """Rows, copied: the user's buffers may be written again while a step still runs."""
+
+    def rows(leaf):
+        return None if leaf is None else leaf[start:stop].copy()
+
+    return tuple(tree.map_structure(rows, part) for part in data)
+
+
+def _different(number: int, found: Any) -> str:
+    if found.lowest[0] == 0 and found.highest[0] > 0:
+        what = "some ranks' data end here, others' go on"
+    elif not found.same[0]:
+        what = f"it has from {found.lowest[0]} to {found.highest[0]} samples"
+    else:
+        what = "its values or shapes differ"
+    return (
+        f"The ranks' data differ at batch {number}: {what}. Every rank must iterate over the same "
+        "global batches, of which it takes its own rows. Usual causes of a difference: a generator "
+        "that draws from an unseeded `numpy.random.default_rng()`, the order of a set or of "
+        "`os.listdir`, or data that were split by rank already."
+    )

@@ -1,0 +1,66 @@
+"""What strategies exchange, as messages of host arrays: sums of tensors, of buffers and of
+totals."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from distkeras.devices.base import device_of
+from distkeras.distribution import collectives
+from distkeras.engine.tensor import Tensor, from_host
+
+__all__ = ["any_rank", "sum_in_place", "sum_of", "totals"]
+
+
+def sum_of(x: Any) -> Any:
+    """The sum over ranks of a number or of a tensor, in the same form.
+
+    Example:
+        >>> sum_of(2), sum_of(0.5)
+        (2, 0.5)
+    """
+    if isinstance(x, Tensor):
+        host = x.numpy()
+        return from_host(collectives.all_reduce(host).reshape(host.shape), x.dtype)
+    if isinstance(x, int):
+        return int(collectives.all_reduce(np.array([x], np.int64))[0])
+    return float(collectives.all_reduce(np.array([x], np.float64))[0])
+
+
+def sum_in_place(flat: Any) -> None:
+    """Sum a device's flat array over ranks, in place."""
+    if isinstance(flat, np.ndarray):
+        collectives.all_reduce_inplace(flat)
+    else:  # a GPU's buffer goes through the host: MPI does not know streams
+        device = device_of(flat)
+        flat[...] = device.from_host(collectives.all_reduce_inplace(device.to_host(flat)))
+
+
+def totals(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The sums of host arrays over ranks, in one message.
+
+    Example:
+        >>> totals([np.ones(2, "float32")])[0].tolist()
+        [1.0, 1.0]
+    """
+    if not arrays:
+        return []
+    # In float64 counts stay exact, and sums of float32 lose nothing.
+    parts = [np.asarray(a, np.float64).reshape(-1) for a in arrays]
+    flat = collectives.all_reduce(np.concatenate(parts))
+    found, start = [], 0
+    for a in arrays:
+        found.append(flat[start : start + a.size].reshape(a.shape).astype(a.dtype))
+        start += a.size
+    return found
+
+
+def any_rank(flag: bool) -> bool:
+    """Whether a flag is set on any rank.
+
+    Example:
+        >>> any_rank(False)
+        False
+    """
+    return bool(collectives.agree([int(flag)]).highest[0])  # travels in the header: one message

@@ -1,0 +1,96 @@
+"""One rank of a job: what happens between its start and its end.
+
+(a) Thread counts are set before anything imports NumPy.
+(b) The failure hook is installed and the watcher forked before MPI starts, with the rank that the
+    launcher told.
+(c) The world comes up, or the start is refused.
+(d) Ranks agree on a run directory; all but rank 0 send their output there.
+(e) The program runs as `__main__`. Its normal end is followed by Python's: threads are joined, exit
+    handlers run, and the rank waits asleep for the others.
+"""
+
+import atexit
+import os
+import random
+import sys
+
+from distkeras.distribution import ends, environment
+from distkeras.distribution.world import initialize
+from distkeras.launch import output
+from distkeras.launch.options import MAIN_JOB, Options
+from distkeras.launch.rundir import RunDirectory, agree_on_directory
+from distkeras.launch.target import run_target
+from distkeras.launch.watch import Watcher
+
+__all__ = ["run_rank"]
+
+
+def run_rank(options: Options) -> int:
+    """Run the program as one rank of the job that a launcher started, or alone.
+
+    Args:
+        options: the command line.
+
+    Returns:
+        The exit status; in a job of several ranks a failure does not return.
+    """
+    place = environment.launched()
+    _set_threads(place, options)
+    rank = (place.rank or 0) if place else 0
+    ends.install(rank, place.size if place else 1)
+    watcher = None
+    if place is not None and place.size > 1:
+        watcher = Watcher(rank)
+        if options.output == "all":
+            output.prefix_lines(rank)
+    os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # our report is the message
+    try:
+        _prepare(options, watcher)
+        run_target(options.target, options.arguments)
+    except BaseException as error:
+        if ends.exit_code(error) != 0:
+            return ends.fail(error)
+    return 0
+
+
+def _set_threads(place: environment.Launched | None, options: Options) -> None:
+    local_size = (place.local_size or place.size) if place else 1
+    if options.target == MAIN_JOB:
+        # Its matrices are too small to be shared: beside another job on the same two cores, two
+        # threads took 20.8 s where one took 2.6 s.
+        local_size = environment.available_cores()
+    os.environ.update(environment.thread_settings(local_size))
+
+
+def _prepare(options: Options, watcher: Watcher | None) -> None:
+    made: list[RunDirectory] = []
+    atexit.register(_tidy, made)
+    world = initialize()  # exit handlers run backwards: ranks wait for each other before they tidy
+    ends.install(world.rank, world.size)
+    directory = agree_on_directory(world, options.run_dir, options.target)
+    if directory is not None:
+        made.append(directory)
+        ends.report_to(directory.errors)
+        if watcher is not None:
+            watcher.report_to(directory.errors)
+        os.environ["DISTKERAS_RUN_DIR"] = str(directory.path)
+        if options.output == "rank0" and world.rank != 0:
+            output.log_to(directory.log)
+        elif world.rank == 0:
+            output.write_lines()
+    if options.seed is not None:
+        _seed(options.seed)
+
+
+def _tidy(made: list[RunDirectory]) -> None:
+    for directory in made:
+        directory.tidy()
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    from distkeras.utils import set_random_seed
+
+    set_random_seed(seed)
+    if sys.flags.hash_randomization:
+        os.environ.setdefault("PYTHONHASHSEED", str(seed % 2**32))  # for child processes

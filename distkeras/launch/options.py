@@ -1,0 +1,177 @@
+"""The launcher's command line. Reading it imports neither NumPy nor MPI."""
+
+import argparse
+import contextlib
+import io
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from distkeras.distribution import environment
+
+__all__ = ["MAIN_JOB", "OUTPUTS", "Options", "parse"]
+
+MAIN_JOB = "distkeras.launch.digits:main"
+OUTPUTS = ("rank0", "all")
+
+_DESCRIPTION = """\
+Run a program on the ranks of an MPI job, so that distkeras trains one model on all of them.
+A failure on one rank ends the whole job, with one traceback that names the rank.
+"""
+
+_EPILOG = """\
+the program:
+  train.py                  a script; classes it defines can be pickled, as when Python runs it
+  package.module            a module, as python -m runs it
+  package.module:function   a function without arguments; an int that it returns is the exit status
+  (nothing)                 trains a small network on handwritten digits that come with distkeras:
+                            a quick look whether an installation works
+
+examples:
+  mpirun -n 4 python -m distkeras.launch train.py --epochs 5
+  python -m distkeras.launch -n 4 train.py --epochs 5        finds mpirun itself
+  python -m distkeras.launch train.py                        one process, no MPI needed
+  python -m distkeras.launch -n 2 -- --epochs 2              the digits, with arguments
+  srun --mpi=pmi2 -n 8 python -m distkeras.launch train.py   under Slurm, with MPICH
+
+The launcher divides the cores of a node among its ranks: it sets OMP_NUM_THREADS and its kin unless
+one of them is set. Ranks other than 0 write to runs/DATE-PROGRAM/rankN.log, or see --run-dir.
+"""
+
+# Options that take a value: the flags, and what argparse wants to know.
+_VALUED = (
+    (
+        ("-n", "-np", "--ranks"),
+        {
+            "type": int,
+            "metavar": "N",
+            "help": "start N ranks with mpiexec, found beside this Python or in PATH",
+        },
+    ),
+    (
+        ("--output",),
+        {
+            "choices": OUTPUTS,
+            "default": "rank0",
+            "help": "rank0: the other ranks' stdout goes to one log each in the run directory "
+            "(default); all: every line is shown, behind its [rank]",
+        },
+    ),
+    (
+        ("--run-dir",),
+        {
+            "metavar": "DIR",
+            "help": "directory for logs and error reports (default: a new one in ./runs, "
+            "made for more than one rank only)",
+        },
+    ),
+    (
+        ("--seed",),
+        {
+            "type": int,
+            "metavar": "S",
+            "help": "seed Python's, NumPy's and distkeras's random numbers on all ranks",
+        },
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line asks for.
+
+    Attributes:
+        ranks: how many ranks to start, None to be one.
+        output: `"rank0"` or `"all"`.
+        run_dir: the run directory, None for a default.
+        seed: seed of all random numbers, or None.
+        target: script, module or module:function.
+        arguments: what follows the target.
+    """
+
+    ranks: int | None
+    output: str
+    run_dir: str | None
+    seed: int | None
+    target: str
+    arguments: tuple[str, ...]
+
+
+def parse(argv: Sequence[str] | None = None) -> Options:
+    """The options in a command line.
+
+    Args:
+        argv: the command line without the program's name, default `sys.argv[1:]`.
+
+    Returns:
+        `Options`.
+
+    Raises:
+        SystemExit: for `--help`, `--version` and mistakes; under an MPI launcher only rank 0
+        speaks.
+
+    Example:
+        >>> options = parse(["-n", "4", "train.py", "-n", "5"])
+        >>> options.ranks, options.target, options.arguments
+        (4, 'train.py', ('-n', '5'))
+    """
+    place = environment.launched()
+    if place is None or not place.rank:
+        return _parse(argv, place)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            return _parse(argv, place)
+    except SystemExit:
+        time.sleep(1)  # the end of a rank makes the launcher kill rank 0, which is to speak first
+        raise
+
+
+def _parse(argv: Sequence[str] | None, place: environment.Launched | None) -> Options:
+    words = list(sys.argv[1:] if argv is None else argv)
+    own, rest = _split(words)
+    parser = argparse.ArgumentParser(
+        prog="python -m distkeras.launch",
+        usage="%(prog)s [options] [script.py | package.module | module:function] [arguments]",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    for flags, settings in _VALUED:
+        parser.add_argument(*flags, **settings)
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
+    found, unknown = parser.parse_known_args(own)
+    if unknown:
+        parser.error(
+            f"unknown option {unknown[0]}. Options of the program come after its name, "
+            "those of the built-in program after --."
+        )
+    if found.version:
+        from distkeras import __version__
+
+        print(f"distkeras {__version__}")
+        raise SystemExit(0)
+    if found.ranks is not None and found.ranks < 1:
+        parser.error(f"-n expects a number of ranks of at least 1, got {found.ranks}")
+    if found.ranks is not None and place is not None and place.size > 1:
+        parser.error(
+            f"-n {found.ranks} starts a job of its own, but {place.launcher} started this process "
+            f"as one of {place.size}. Use either mpirun or -n."
+        )
+    if rest and not rest[0].startswith("-"):
+        target, arguments = rest[0], rest[1:]
+    else:
+        target, arguments = MAIN_JOB, rest
+    return Options(found.ranks, found.output, found.run_dir, found.seed, target, tuple(arguments))
+
+
+def _split(words: list[str]) -> tuple[list[str], list[str]]:
+    """The launcher's own words, and those from the program's name on; `--` ends its own."""
+    valued = {flag for flags, _ in _VALUED for flag in flags}
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        if words[at] == "--":
+            return words[:at], words[at + 1 :]
+        at += 2 if words[at] in valued else 1
+    return words[:at], words[at:]

@@ -1,0 +1,130 @@
+"""`-n N`: start the ranks with the mpiexec of this installation, and see them end."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from types import FrameType
+
+from distkeras.distribution.environment import child_environment
+from distkeras.errors import LaunchError
+from distkeras.launch.options import Options
+from distkeras.utils.processes import kill_descendants
+
+__all__ = ["find_mpiexec", "start_ranks"]
+
+# Seconds between a forwarded SIGTERM and the end of all that is left.
+GRACE = 10.0
+
+# What `mpiexec --version` says, the flags that a job on one machine needs, and settings by
+# environment. Open MPI counts cores and binds ranks to them: two jobs on one machine would share
+# the first core.
+_KINDS: tuple[tuple[str, tuple[str, ...], dict[str, str]], ...] = (
+    ("Open MPI", ("--map-by", ":oversubscribe", "--bind-to", "none"), {"OMPI_MCA_osc": "^ucx"}),
+    ("", (), {}),
+)
+_PR_SET_PDEATHSIG = 1
+_AS_ROOT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
+
+
+def start_ranks(options: Options) -> int:
+    """Start the ranks, forward signals to them, and wait for their end.
+
+    Args:
+        options: the command line; its `ranks` says how many.
+
+    Returns:
+        The job's exit status.
+    """
+    try:
+        command, environ = _command(options)
+    except LaunchError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    # A session of its own: Ctrl-C in a terminal reaches the ranks once, through us.
+    job = subprocess.Popen(
+        command, env=environ, start_new_session=True, preexec_fn=_end_with_parent
+    )
+    deadline: list[float] = []
+
+    def forward(number: int, _: FrameType | None) -> None:
+        if number == signal.SIGTERM or (number == signal.SIGINT and interrupts):
+            deadline.append(time.monotonic() + (GRACE if number == signal.SIGTERM else 0))
+        if number == signal.SIGINT:
+            interrupts.append(number)
+        job.send_signal(number)
+
+    interrupts: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, forward)
+    while True:
+        try:
+            code = job.wait(timeout=0.2 if deadline else None)
+            break
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > min(deadline):
+                kill_descendants(job.pid)
+                job.kill()
+    if code < 0:
+        return 128 - code
+    return code
+
+
+def find_mpiexec() -> str:
+    """The path of the mpiexec that belongs to this Python, or else the first one in PATH.
+
+    Raises:
+        LaunchError: there is none.
+    """
+    folder = os.path.dirname(sys.executable)
+    for name in ("mpiexec", "mpirun"):
+        if found := shutil.which(os.path.join(folder, name)) or shutil.which(name):
+            return found
+    raise LaunchError(
+        f"-n needs an mpiexec, and there is none in {folder} or in PATH. Install MPI with "
+        'pip install "distkeras[mpi]", or load the MPI module of the cluster.'
+    )
+
+
+def _end_with_parent() -> None:
+    """In the new process: ask the kernel for a SIGTERM when the launcher dies (Linux has it)."""
+    with contextlib.suppress(ImportError, OSError, AttributeError):
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _command(options: Options) -> tuple[list[str], dict[str, str]]:
+    mpiexec = find_mpiexec()
+    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, timeout=30)
+    flags, settings = next(
+        (flags, settings)
+        for name, flags, settings in _KINDS
+        if name in version.stdout + version.stderr
+    )
+    environ = child_environment()
+    for name, value in settings.items():
+        environ.setdefault(name, value)
+    if flags and os.geteuid() == 0:
+        environ.update(_AS_ROOT)
+    own = [f"--output={options.output}"]
+    if options.run_dir is not None:
+        own.append(f"--run-dir={options.run_dir}")
+    if options.seed is not None:
+        own.append(f"--seed={options.seed}")
+        environ.setdefault("PYTHONHASHSEED", str(options.seed % 2**32))
+    command = [mpiexec, *flags, "-n", str(options.ranks), sys.executable, *_interpreter_flags()]
+    command += ["-m", "distkeras.launch", *own]
+    return [*command, options.target, *options.arguments], environ
+
+
+def _interpreter_flags() -> list[str]:
+    """What stood between `python` and `-m distkeras.launch`, such as `-X importtime`."""
+    words = sys.orig_argv[1:]
+    for at, word in enumerate(words[:-1]):
+        if word == "-m" and words[at + 1].startswith("distkeras"):
+            return words[:at]
+    return []

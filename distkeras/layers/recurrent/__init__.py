@@ -1,0 +1,1 @@
+"""Recurrent layers: cells, what runs them over time, and wrappers."""

@@ -1,0 +1,1 @@
+"""Layers that change the spatial size of sequences, images and volumes."""
