@@ -32,6 +32,7 @@ __all__ = [
     "exit_code",
     "fail",
     "install",
+    "is_claimed",
     "keep_report",
     "report_to",
     "write_all",
@@ -236,6 +237,11 @@ def claim(errors: Path) -> bool:
     except OSError:
         return True
     return True
+
+
+def is_claimed(errors: Path) -> bool:
+    """Whether some process of the job has claimed the right to speak, step (a)."""
+    return (errors / "first").exists()
 
 
 def keep_report(errors: Path, rank: int, text: str) -> None:

@@ -24,6 +24,7 @@ import sys
 import threading
 import time
 import warnings
+from array import array
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -98,6 +99,24 @@ class World:
                 turns += 1
                 if turns > 20:
                     pause = min(1.5 * pause, longest_sleep)
+
+    def same_node(self, pid: int) -> list[int]:
+        """The process ids that this node's ranks pass, where this process can see them; a
+        collective call.
+
+        Args:
+            pid: a process of this rank.
+        """
+        if not self.is_multi:
+            return [pid]
+        space = os.stat("/proc/self/ns/pid").st_ino if os.path.exists("/proc/self/ns/pid") else 0
+        told = array("q", [0] * (2 * self.local_size))
+        self.node.Allgather(array("q", [pid, space]), told)
+        return [
+            other
+            for other, seen_from in zip(told[::2], told[1::2], strict=True)
+            if seen_from == space
+        ]
 
     def share_text(self, text: str = "", root: int = 0) -> str:
         """The text that rank `root` passes, on every rank: at most 64 KiB; a collective call."""

@@ -40,6 +40,7 @@ def run_rank(options: Options) -> int:
     ends.install(rank, place.size if place else 1)
     watcher = None
     if place is not None and place.size > 1:
+        output.write_lines()
         watcher = Watcher(rank)
         if options.output == "all":
             output.prefix_lines(rank)
@@ -72,12 +73,10 @@ def _prepare(options: Options, watcher: Watcher | None) -> None:
         made.append(directory)
         ends.report_to(directory.errors)
         if watcher is not None:
-            watcher.report_to(directory.errors)
+            watcher.report_to(directory.errors, world.same_node(watcher.pid))
         os.environ["DISTKERAS_RUN_DIR"] = str(directory.path)
         if options.output == "rank0" and world.rank != 0:
             output.log_to(directory.log)
-        elif world.rank == 0:
-            output.write_lines()
     if options.seed is not None:
         _seed(options.seed)
 

@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-__all__ = ["log_to", "prefix_lines"]
+__all__ = ["log_to", "prefix_lines", "write_lines"]
 
 
 def log_to(path: Path) -> None:
@@ -21,13 +21,17 @@ def log_to(path: Path) -> None:
     sys.stdout.flush()
     os.dup2(descriptor, 1)
     os.close(descriptor)
-    write_lines()
 
 
 def write_lines() -> None:
-    """Let Python hand on its stdout by lines, although a pipe stands behind it."""
+    """Let Python hand on its output by lines, although a pipe stands behind it.
+
+    All ranks share one stderr. With PYTHONUNBUFFERED it would get the words of a line one by one,
+    between those of other ranks.
+    """
     with contextlib.suppress(AttributeError, ValueError):
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+        sys.stderr.reconfigure(line_buffering=True, write_through=False)  # type: ignore[union-attr]
 
 
 def prefix_lines(rank: int) -> None:
@@ -53,7 +57,6 @@ def prefix_lines(rank: int) -> None:
         os.close(read)
         os.dup2(write, target)
         os.close(write)
-    write_lines()
     process = os.getpid()
 
     def drain() -> None:

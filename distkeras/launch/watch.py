@@ -4,17 +4,29 @@
 chance to report, and an MPI launcher tells a process id at best. So each rank of a job forks a
 watcher:
 
-(a) It waits for the end of a pipe whose other end only the rank holds.
-(b) The rank tells it where error reports go, and says goodbye at a normal end.
-(c) When the pipe ends without goodbye the watcher claims the right to speak as a failing rank does
-    (see `distribution/ends.py`). The launcher then kills the other ranks, whose watchers find it
-    claimed.
+(a) It waits for the end of two pipes whose other ends only the rank holds. By one of them the rank
+    tells it where error reports go and who its node's other watchers are, and says goodbye at a
+    normal end.
+(b) The launcher kills the other ranks as soon as it misses one, so the watchers of all wake
+    together. Which rank was first the kernel knows: a watcher has the pipes of all ranks of the
+    node in one epoll set, which answers in the order of events. The order is causal: a dying
+    process closes its files by ascending or by descending number, depending on the kernel, and
+    one of the two pipes has a lower, the other a higher number than the connection to the
+    launcher.
+(c) The watcher of the first claims the right to speak as a failing rank does (see
+    `distribution/ends.py`). The others leave when it is claimed. They speak themselves where
+    nobody has for a while: the first had said goodbye, or the order is not known.
 """
 
 import atexit
 import contextlib
+import fcntl
+import json
 import os
+import select
 import signal
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from distkeras.distribution import ends
@@ -25,7 +37,12 @@ _MESSAGE = (
     "ended without a word: killed by a signal (kill -9, or the kernel when memory ran out), "
     "crashed in native code, or ended by os._exit"
 )
-_GOODBYE = b"\n"
+_GOODBYE = "goodbye"
+# Numbers of descriptors. Those of a watcher are the same everywhere: others find them by it.
+_LIFE, _WORDS = 100, 101
+_LAUNCHER_FROM = 64  # the connection to MPICH's launcher moves to the first free one from here
+_WORDS_FROM = 512
+_PATIENCE = 1.0  # seconds for the first rank's watcher to speak
 
 
 class Watcher:
@@ -33,49 +50,109 @@ class Watcher:
 
     Args:
         rank: the rank that forks it.
+
+    Attributes:
+        pid: its process id, by which the watchers of a node find each other.
     """
 
     def __init__(self, rank: int):
-        read, self._write = os.pipe()
-        if os.fork() == 0:
+        (life, self._life), (words, self._words) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
             try:
-                _watch(read, rank)
+                _watch(life, words, rank)
             finally:
                 os._exit(0)
-        os.close(read)
+        os.close(life)
+        os.close(words)
+        self._words = _moved(self._words, _WORDS_FROM)
+        with contextlib.suppress(KeyError, ValueError):
+            connection = int(os.environ["PMI_FD"])
+            if connection < self._life:
+                os.environ["PMI_FD"] = str(_moved(connection, _LAUNCHER_FROM, fcntl.F_DUPFD))
         self._process = os.getpid()
-        # A forked child that kept the pipe open would hide the end of its parent.
+        # A forked child that kept the pipes open would hide the end of its parent.
         os.register_at_fork(after_in_child=self._close)
-        atexit.register(self._goodbye)
+        atexit.register(self._tell, _GOODBYE)
 
-    def report_to(self, directory: Path) -> None:
-        """Tell it the directory of error reports."""
-        os.write(self._write, os.fsencode(directory))
+    def report_to(self, directory: Path, peers: Iterable[int] = ()) -> None:
+        """Tell it the directory of error reports, and the process ids of its node's watchers."""
+        self._tell({"errors": str(directory), "peers": [int(pid) for pid in peers]})
 
-    def _goodbye(self) -> None:
+    def _tell(self, words: object) -> None:
         if os.getpid() == self._process:
             with contextlib.suppress(OSError):
-                os.write(self._write, _GOODBYE)
+                os.write(self._words, json.dumps(words).encode() + b"\n")
 
     def _close(self) -> None:
-        with contextlib.suppress(OSError):
-            os.close(self._write)
+        for descriptor in (self._life, self._words):
+            with contextlib.suppress(OSError):
+                os.close(descriptor)
 
 
-def _watch(read: int, rank: int) -> None:
+def _moved(descriptor: int, lowest: int, how: int = fcntl.F_DUPFD_CLOEXEC) -> int:
+    """A descriptor under the first free number from `lowest`, or as it is where there is none."""
+    try:
+        new = fcntl.fcntl(descriptor, how, lowest)
+    except OSError:
+        return descriptor
+    os.close(descriptor)
+    return new
+
+
+def _watch(life: int, words: int, rank: int) -> None:
     os.setsid()  # the launcher's signals are for the rank
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
-    kept = os.dup2(read, 100)
-    for low, high in ((0, 2), (3, 100), (101, 4096)):  # all but stderr and the pipe
+    life, words = _moved(life, _WORDS_FROM), _moved(words, _WORDS_FROM)
+    os.dup2(life, _LIFE)
+    os.dup2(words, _WORDS)
+    for low, high in ((0, 2), (3, _LIFE), (_WORDS + 1, 4096)):  # all but stderr and the pipes
         os.closerange(low, high)
     told = b""
-    while data := os.read(kept, 4096):
+    while b"\n" not in told:
+        data = os.read(_WORDS, 1 << 16)
+        if not data:  # before a directory is agreed on nobody could tell the first from the others
+            return
         told += data
-    if not told or told.endswith(_GOODBYE):
-        return  # before a directory is agreed on nobody could tell the first from the others
-    errors = Path(os.fsdecode(told))
+    words_of_rank, _, rest = told.partition(b"\n")
+    start = json.loads(words_of_rank)
+    if start == _GOODBYE:
+        return
+    first = _is_first(start["peers"])
+    while data := os.read(_WORDS, 1 << 16):
+        rest += data
+    if rest:
+        return  # goodbye
+    errors = Path(start["errors"])
+    deadline = time.monotonic() + (0 if first else _PATIENCE)
+    while time.monotonic() < deadline and not ends.is_claimed(errors):
+        time.sleep(0.02)
     if ends.claim(errors):
         text = f"[rank {rank}] {_MESSAGE}\n"
         ends.write_all(2, text)
         ends.keep_report(errors, rank, text)
+
+
+def _is_first(peers: Iterable[int]) -> bool:
+    """Wait for the end of this watcher's rank; whether no other rank of the node ended before it.
+
+    Args:
+        peers: the process ids of the node's watchers.
+    """
+    lives = select.epoll() if hasattr(select, "epoll") else select.poll()
+    own = (_LIFE, _WORDS)
+    for descriptor in own:
+        lives.register(descriptor, 0)  # a pipe's end is reported in any case
+    for pid in peers:
+        for number in own if pid != os.getpid() else ():
+            with contextlib.suppress(OSError):  # it has ended, or cannot be seen from here
+                other = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_NONBLOCK)
+                lives.register(other, 0)
+    first = True
+    while True:
+        for descriptor, _ in lives.poll():
+            if descriptor in own:
+                return first
+            first = False
+            lives.unregister(descriptor)
