@@ -13,6 +13,7 @@ __all__ = [
     "epsilon",
     "floatx",
     "image_data_format",
+    "seconds",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
@@ -42,6 +43,11 @@ ENVIRONMENT = {
         EnvironmentVariable(
             "DISTKERAS_RUN_DIR", "", "set by the launcher: directory of this start"
         ),
+        EnvironmentVariable(
+            "DISTKERAS_GRACE",
+            "30",
+            "seconds from SIGTERM or SIGUSR1 to the end of a step; then the job is ended",
+        ),
         EnvironmentVariable("DISTKERAS_RANK_PROCESS", "", "set in ranks: their process id"),
         EnvironmentVariable("KERAS_HOME", "", "Keras's directory, default ~/.keras"),
         EnvironmentVariable("NO_COLOR", "", "any value: no colours in the terminal"),
@@ -63,6 +69,32 @@ def environment(name: str) -> str:
         True
     """
     return os.environ.get(name) or ENVIRONMENT[name].default
+
+
+def seconds(name: str) -> float:
+    """The value of a variable in `ENVIRONMENT` that is a number of seconds.
+
+    Args:
+        name: a key of `ENVIRONMENT`.
+
+    Returns:
+        A float of at least 0.
+
+    Raises:
+        ConfigurationError: the variable holds something else.
+
+    Example:
+        >>> seconds("DISTKERAS_GRACE") >= 0
+        True
+    """
+    text = environment(name)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise ConfigurationError(f"{name} must be a number of seconds of at least 0, got {text!r}.")
+    return value
 
 
 _FLOATX = "float32"

@@ -23,6 +23,7 @@ import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import NoReturn
 
 from distkeras.errors import LauncherMismatchError, LaunchError, MPIMissingError
 from distkeras.utils.processes import kill_descendants
@@ -35,6 +36,8 @@ __all__ = [
     "is_claimed",
     "keep_report",
     "report_to",
+    "stop",
+    "tell",
     "write_all",
 ]
 
@@ -136,23 +139,60 @@ def fail(error: BaseException, thread: threading.Thread | None = None) -> int:
         traceback.print_exception(error)  # a forked child: the job is its parent's
         os._exit(code)
     _failing.acquire()  # for good: the first failure of a process is its only one
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
+    _flush()
     text = _describe(error, thread, job)
     if job.size > 1:
-        text = "".join(f"[rank {job.rank}] {line}\n" for line in text.splitlines())
-        if _may_speak(job, text):
-            if job.errors is None and job.rank != 0 and isinstance(error, _PLAIN):
-                text = text.partition("\n")[0] + "\n"  # rank 0 has told the rest
-            write_all(job.stderr, text)
-        _hush()
-        kill_descendants(job.process)
-        _abort(code)
+        _end_all(job, text, code, brief=isinstance(error, _PLAIN))
     write_all(job.stderr, text)
     if thread is not None:
         os._exit(code)
     return code
+
+
+def stop(reason: str, code: int) -> NoReturn:
+    """End the job at once for a reason that is no exception; works on every thread.
+
+    Args:
+        reason: one line that says why.
+        code: the exit status.
+    """
+    job = _job
+    if job is None or job.process != os.getpid():
+        os._exit(code)
+    _failing.acquire()
+    _flush()
+    if job.size > 1:
+        _end_all(job, f"{reason}\n", code)
+    write_all(job.stderr, f"{reason}\n")
+    kill_descendants(job.process)
+    os._exit(code)
+
+
+def tell(line: str) -> None:
+    """Show a line on the stderr that the process started with, by one write.
+
+    Args:
+        line: without its end.
+    """
+    write_all(2 if _job is None else _job.stderr, f"distkeras: {line}\n")
+
+
+def _end_all(job: _Job, text: str, code: int, brief: bool = False) -> NoReturn:
+    """Steps (a) to (d) for a job of several ranks."""
+    text = "".join(f"[rank {job.rank}] {line}\n" for line in text.splitlines())
+    if _may_speak(job, text):
+        if job.errors is None and job.rank != 0 and brief:
+            text = text.partition("\n")[0] + "\n"  # rank 0 has told the rest
+        write_all(job.stderr, text)
+    _hush()
+    kill_descendants(job.process)
+    _abort(code)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
 
 
 def _on_exception(
@@ -265,7 +305,7 @@ def write_all(descriptor: int, text: str) -> None:
             data = data[os.write(descriptor, data) :]
 
 
-def _abort(code: int) -> None:
+def _abort(code: int) -> NoReturn:
     signal.alarm(3)
     MPI = sys.modules.get("mpi4py.MPI")
     with contextlib.suppress(Exception):

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from distkeras.devices.base import device_of
-from distkeras.distribution import collectives
+from distkeras.distribution import collectives, requests
 from distkeras.engine.tensor import Tensor, from_host
 
-__all__ = ["any_rank", "sum_in_place", "sum_of", "totals"]
+__all__ = ["sum_in_place", "sum_of", "totals", "union"]
 
 
 def sum_of(x: Any) -> Any:
@@ -56,11 +56,13 @@ def totals(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     return found
 
 
-def any_rank(flag: bool) -> bool:
-    """Whether a flag is set on any rank.
+def union(bits: int) -> int:
+    """The bits of `requests` that are set on any rank.
 
     Example:
-        >>> any_rank(False)
-        False
+        >>> union(5)
+        5
     """
-    return bool(collectives.agree([int(flag)]).highest[0])  # travels in the header: one message
+    # A vector of bits, since ranks agree by maxima; it travels in the header: one message.
+    highest = collectives.agree([bits >> i & 1 for i in range(requests.WIDTH)]).highest
+    return sum(1 << i for i, bit in enumerate(highest.tolist()) if bit)

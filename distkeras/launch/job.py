@@ -5,7 +5,8 @@
     launcher told.
 (c) The world comes up, or the start is refused.
 (d) Ranks agree on a run directory; all but rank 0 send their output there.
-(e) The program runs as `__main__`. Its normal end is followed by Python's: threads are joined, exit
+(e) Signals become requests that all ranks act on together.
+(f) The program runs as `__main__`. Its normal end is followed by Python's: threads are joined, exit
     handlers run, and the rank waits asleep for the others.
 """
 
@@ -14,7 +15,8 @@ import os
 import random
 import sys
 
-from distkeras.distribution import ends, environment
+from distkeras.config import seconds
+from distkeras.distribution import ends, environment, requests
 from distkeras.distribution.world import initialize
 from distkeras.launch import output
 from distkeras.launch.options import MAIN_JOB, Options
@@ -44,10 +46,13 @@ def run_rank(options: Options) -> int:
         watcher = Watcher(rank)
         if options.output == "all":
             output.prefix_lines(rank)
+    os.environ.update(options.times)
     os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # our report is the message
     try:
         _prepare(options, watcher)
         run_target(options.target, options.arguments)
+    except requests.AgreedExit as agreed:
+        return ends.exit_code(agreed)
     except BaseException as error:
         if ends.exit_code(error) != 0:
             return ends.fail(error)
@@ -68,6 +73,7 @@ def _prepare(options: Options, watcher: Watcher | None) -> None:
     atexit.register(_tidy, made)
     world = initialize()  # exit handlers run backwards: ranks wait for each other before they tidy
     ends.install(world.rank, world.size)
+    requests.install(world.rank, world.size, seconds("DISTKERAS_GRACE"))
     directory = agree_on_directory(world, options.run_dir, options.target)
     if directory is not None:
         made.append(directory)

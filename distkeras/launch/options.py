@@ -5,8 +5,9 @@ import contextlib
 import io
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from distkeras.distribution import environment
 
@@ -14,6 +15,7 @@ __all__ = ["MAIN_JOB", "OUTPUTS", "Options", "parse"]
 
 MAIN_JOB = "distkeras.launch.digits:main"
 OUTPUTS = ("rank0", "all")
+_TIMES = ("grace",)
 
 _DESCRIPTION = """\
 Run a program on the ranks of an MPI job, so that distkeras trains one model on all of them.
@@ -39,8 +41,18 @@ The launcher divides the cores of a node among its ranks: it sets OMP_NUM_THREAD
 one of them is set. Ranks other than 0 write to runs/DATE-PROGRAM/rankN.log, or see --run-dir.
 """
 
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError
+    return value
+
+
+_seconds.__name__ = "number of seconds"  # argparse says: invalid number of seconds value: 'x'
+
 # Options that take a value: the flags, and what argparse wants to know.
-_VALUED = (
+_VALUED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("-n", "-np", "--ranks"),
         {
@@ -74,6 +86,19 @@ _VALUED = (
             "help": "seed Python's, NumPy's and distkeras's random numbers on all ranks",
         },
     ),
+    *(
+        (
+            (f"--{name}",),
+            {"type": _seconds, "metavar": "SECONDS", "help": meaning},
+        )
+        for name, meaning in (
+            (
+                "grace",
+                "time from SIGTERM or SIGUSR1 to the end of a step, at which the job saves its "
+                "state and ends; after it the job is ended as it is (default 30)",
+            ),
+        )
+    ),
 )
 
 
@@ -86,6 +111,7 @@ class Options:
         output: `"rank0"` or `"all"`.
         run_dir: the run directory, None for a default.
         seed: seed of all random numbers, or None.
+        times: environment variable -> value, of the limits in seconds that the command line sets.
         target: script, module or module:function.
         arguments: what follows the target.
     """
@@ -94,6 +120,7 @@ class Options:
     output: str
     run_dir: str | None
     seed: int | None
+    times: Mapping[str, str]
     target: str
     arguments: tuple[str, ...]
 
@@ -163,7 +190,11 @@ def _parse(argv: Sequence[str] | None, place: environment.Launched | None) -> Op
         target, arguments = rest[0], rest[1:]
     else:
         target, arguments = MAIN_JOB, rest
-    return Options(found.ranks, found.output, found.run_dir, found.seed, target, tuple(arguments))
+    limits = {f"DISTKERAS_{name.upper()}": getattr(found, name) for name in _TIMES}
+    times = {name: f"{value:g}" for name, value in limits.items() if value is not None}
+    return Options(
+        found.ranks, found.output, found.run_dir, found.seed, times, target, tuple(arguments)
+    )
 
 
 def _split(words: list[str]) -> tuple[list[str], list[str]]:

@@ -1,14 +1,18 @@
 """`-n N`: start the ranks with the mpiexec of this installation, and see them end."""
 
 import contextlib
+import functools
+import math
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from types import FrameType
 
+from distkeras.config import seconds
 from distkeras.distribution.environment import child_environment
 from distkeras.errors import LaunchError
 from distkeras.launch.options import Options
@@ -16,8 +20,8 @@ from distkeras.utils.processes import kill_descendants
 
 __all__ = ["find_mpiexec", "start_ranks"]
 
-# Seconds between a forwarded SIGTERM and the end of all that is left.
-GRACE = 10.0
+# Seconds for the ranks to end by themselves once they should.
+PATIENCE = 10.0
 
 # What `mpiexec --version` says, the flags that a job on one machine needs, and settings by
 # environment. Open MPI counts cores and binds ranks to them: two jobs on one machine would share
@@ -48,29 +52,62 @@ def start_ranks(options: Options) -> int:
     job = subprocess.Popen(
         command, env=environ, start_new_session=True, preexec_fn=_end_with_parent
     )
-    deadline: list[float] = []
-
-    def forward(number: int, _: FrameType | None) -> None:
-        if number == signal.SIGTERM or (number == signal.SIGINT and interrupts):
-            deadline.append(time.monotonic() + (GRACE if number == signal.SIGTERM else 0))
-        if number == signal.SIGINT:
-            interrupts.append(number)
-        job.send_signal(number)
-
-    interrupts: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
-        signal.signal(number, forward)
+    terminated = _forward_signals(job, options, agent=command[0])
     while True:
         try:
-            code = job.wait(timeout=0.2 if deadline else None)
+            code = job.wait(timeout=0.5)  # a wait without limit would not see the deadline change
             break
         except subprocess.TimeoutExpired:
-            if time.monotonic() > min(deadline):
+            if time.monotonic() > terminated.deadline:
                 kill_descendants(job.pid)
                 job.kill()
+    if terminated.by_substitute and code == 128 + signal.SIGUSR1:
+        return 128 + signal.SIGTERM
     if code < 0:
         return 128 - code
     return code
+
+
+@dataclass
+class _Forwarding:
+    """What the launcher has passed on.
+
+    Attributes:
+        deadline: when what is left of the job is killed, by the monotonic clock.
+        by_substitute: whether a SIGTERM was passed on as SIGUSR1.
+    """
+
+    deadline: float = math.inf
+    by_substitute: bool = False
+
+
+def _forward_signals(job: subprocess.Popen, options: Options, agent: str) -> _Forwarding:
+    """Pass signals on to mpiexec, which passes them on to the ranks.
+
+    Open MPI's mpirun kills the ranks on SIGTERM before they can save anything, and passes SIGUSR1
+    on. So it gets SIGUSR1 for both.
+    """
+    state = _Forwarding()
+    grace = float(options.times.get("DISTKERAS_GRACE") or seconds("DISTKERAS_GRACE"))
+    seen: set[int] = set()
+
+    def forward(number: int, _: FrameType | None) -> None:
+        limit = math.inf
+        if number in seen and number != signal.SIGUSR1:
+            limit = PATIENCE
+        elif number == signal.SIGTERM:
+            limit = 2 * grace + PATIENCE  # the end of a step, and a checkpoint
+        seen.add(number)
+        state.deadline = min(state.deadline, time.monotonic() + limit)
+        if number == signal.SIGTERM and substitutes:
+            number = signal.SIGUSR1
+            state.by_substitute = True
+        job.send_signal(number)
+
+    substitutes = _kind(agent)[0] == "Open MPI"
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(number, forward)
+    return state
 
 
 def find_mpiexec() -> str:
@@ -99,12 +136,7 @@ def _end_with_parent() -> None:
 
 def _command(options: Options) -> tuple[list[str], dict[str, str]]:
     mpiexec = find_mpiexec()
-    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, timeout=30)
-    flags, settings = next(
-        (flags, settings)
-        for name, flags, settings in _KINDS
-        if name in version.stdout + version.stderr
-    )
+    _, flags, settings = _kind(mpiexec)
     environ = child_environment()
     for name, value in settings.items():
         environ.setdefault(name, value)
@@ -117,8 +149,17 @@ def _command(options: Options) -> tuple[list[str], dict[str, str]]:
         own.append(f"--seed={options.seed}")
         environ.setdefault("PYTHONHASHSEED", str(options.seed % 2**32))
     command = [mpiexec, *flags, "-n", str(options.ranks), sys.executable, *_interpreter_flags()]
+    for name, value in options.times.items():  # remote nodes get options, not our environment
+        own.append(f"--{name.removeprefix('DISTKERAS_').lower().replace('_', '-')}={value}")
     command += ["-m", "distkeras.launch", *own]
     return [*command, options.target, *options.arguments], environ
+
+
+@functools.cache
+def _kind(mpiexec: str) -> tuple[str, tuple[str, ...], dict[str, str]]:
+    """The row of `_KINDS` for an mpiexec."""
+    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, timeout=30)
+    return next(row for row in _KINDS if row[0] in version.stdout + version.stderr)
 
 
 def _interpreter_flags() -> list[str]:

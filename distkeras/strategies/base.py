@@ -57,9 +57,9 @@ class Strategy:
         """Rank 0's host array, on all ranks."""
         return values
 
-    def any(self, flag: bool) -> bool:
-        """Whether the flag is set on any rank."""
-        return flag
+    def union(self, bits: int) -> int:
+        """The bits of `distribution.requests` that are set on any rank."""
+        return bits
 
     def gather_rows(self, rows: Any) -> Any:
         """The rows of all ranks, in rank order."""

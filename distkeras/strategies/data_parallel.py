@@ -100,8 +100,8 @@ class DataParallel(Strategy):
     def first(self, values: Any) -> Any:
         return collectives.broadcast(values)
 
-    def any(self, flag: bool) -> bool:
-        return messages.any_rank(flag)
+    def union(self, bits: int) -> int:
+        return messages.union(bits)
 
     def gather_rows(self, rows: Any) -> Any:
         return collectives.all_gather(rows)

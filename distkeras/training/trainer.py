@@ -19,11 +19,13 @@ from distkeras.data.arrays import split_validation
 from distkeras.data.batch import Batch, unpack_x_y_sample_weight
 from distkeras.data.iterables import IterableData
 from distkeras.data.source import RAN_OUT, Source
+from distkeras.distribution.requests import during
 from distkeras.distribution.world import is_alone, warn_if_unlaunched
 from distkeras.engine.batch import REDUCED
 from distkeras.errors import ArgumentError, DataError, NotCompiledError
 from distkeras.random.seed_generator import draw_key
 from distkeras.strategies import Strategy, current_strategy
+from distkeras.training.boundary import end_of_step
 from distkeras.training.building import build_for, needs_building
 from distkeras.training.compiling import Compiling
 from distkeras.training.feeding import host_number, to_tensors
@@ -88,6 +90,7 @@ class Trainer(Compiling, Steps):
 
     # --- fit ---
 
+    @during
     def fit(
         self,
         x: Any = None,
@@ -204,7 +207,7 @@ class Trainer(Compiling, Steps):
                 epoch_logs.update({f"val_{k}": v for k, v in values.items()})
             epoch_logs = dict(sorted(epoch_logs.items()))
             callbacks.on_epoch_end(epoch, epoch_logs)
-            if strategy.any(bool(self.stop_training)):
+            if end_of_step(self, strategy, bool(self.stop_training)):
                 object.__setattr__(self, "stop_training", True)
                 break
         if self.optimizer is not None and epochs > initial_epoch and self.optimizer.built:
@@ -228,7 +231,7 @@ class Trainer(Compiling, Steps):
                 if after:
                     callbacks.on_train_batch_end(step, _host_logs(logs))
                 # Ranks stop together: a callback may have seen only its own rows.
-                if strategy.any(bool(self.stop_training)):
+                if end_of_step(self, strategy, bool(self.stop_training)):
                     object.__setattr__(self, "stop_training", True)
                     break
         return logs
@@ -322,6 +325,7 @@ class Trainer(Compiling, Steps):
 
     # --- evaluate, predict ---
 
+    @during
     def evaluate(
         self,
         x: Any = None,
@@ -381,7 +385,7 @@ class Trainer(Compiling, Steps):
                 logs = self._on_batch(self.test_step, batch, strategy)
                 if after:
                     callbacks.on_test_batch_end(step, _host_logs(logs))
-                if strategy.any(bool(self.stop_evaluating)):
+                if end_of_step(self, strategy, bool(self.stop_evaluating)):
                     break
         if logs is _NOTHING:
             raise DataError(_no_batch("evaluate"))
@@ -400,6 +404,7 @@ class Trainer(Compiling, Steps):
         values = [logs[name] for name in (*known, *sorted(set(logs) - set(known)))]
         return values[0] if len(values) == 1 else values
 
+    @during
     def predict(
         self,
         x: Any,
@@ -449,7 +454,7 @@ class Trainer(Compiling, Steps):
                 if after:
                     outputs = tree.pack_sequence_as(structure, columns[-1])
                     callbacks.on_predict_batch_end(step, {"outputs": outputs})
-                if strategy.any(bool(self.stop_predicting)):
+                if end_of_step(self, strategy, bool(self.stop_predicting)):
                     break
         if not columns:
             raise DataError(_no_batch("predict from"))

@@ -190,7 +190,7 @@ def test_signal_to_the_launcher_ends_its_job(number, needs_mpi, tmp_path):
         "time.sleep(60)\n"
     )
     job = subprocess.Popen(
-        [sys.executable, "-m", "distkeras.launch", "-n", "2", "program.py"],
+        [sys.executable, "-m", "distkeras.launch", "--grace", "1", "-n", "2", "program.py"],
         cwd=tmp_path,
         env=mpi.environment(),
         stdout=subprocess.PIPE,
