@@ -38,6 +38,14 @@ ENVIRONMENT = {
         EnvironmentVariable(
             "DISTKERAS_DEVICE", "auto", "cpu, cuda, or auto: CUDA where CuPy finds one"
         ),
+        EnvironmentVariable(
+            "DISTKERAS_NATIVE",
+            "auto",
+            "auto: compile kernels in the background; now: wait for them; 0: NumPy alone",
+        ),
+        EnvironmentVariable(
+            "DISTKERAS_CACHE", "", "directory of compiled kernels, default ~/.cache/distkeras"
+        ),
         EnvironmentVariable("DISTKERAS_PLUGINS", "1", "0: load no third-party plugin"),
         EnvironmentVariable("DISTKERAS_DATA", "", "a directory that holds data set files"),
         EnvironmentVariable(

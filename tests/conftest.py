@@ -1,5 +1,8 @@
-"""Makes the harness in `support/` (see its README) known to pytest, and keeps BLAS to one
-thread."""
+"""Makes the harness in `support/` (see its README) known to pytest, keeps BLAS to one thread, and
+compiled kernels out of the user's cache."""
+
+import os
+import tempfile
 
 import pytest
 from threadpoolctl import threadpool_limits
@@ -10,6 +13,7 @@ __all__ = [
     "comm",
     "needs_mpi",
     "one_blas_thread",
+    "own_cache",
     "pytest_configure",
     "run_program",
     "shared_tmp_path",
@@ -23,3 +27,15 @@ def one_blas_thread():
 
     with threadpool_limits(limits=1, user_api="blas"):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache():
+    """Processes that tests start inherit it; ranks of a test have that of the pytest above them."""
+    if "DISTKERAS_CACHE" in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="distkeras-cache-") as folder:
+        os.environ["DISTKERAS_CACHE"] = folder
+        yield
+        del os.environ["DISTKERAS_CACHE"]

@@ -25,6 +25,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from distkeras.errors import ArgumentError
+from distkeras.kernels.cpu import philox as native
 
 __all__ = ["blocks", "tiles"]
 
@@ -141,13 +142,15 @@ def tiles(
         sample = xp.arange(offset + row, offset + row + r, dtype=np.uint64)[:, None]
         for column in range(0, per_row, columns):
             c = min(columns, per_row - column)
-            block = xp.arange(column, column + c, dtype=np.uint64)[None]
-            even, odd, product = (m[:, : r * c] for m in memory[0])
-            _start(xp, even.reshape(2, r, c), odd.reshape(2, r, c), block, sample, attempt, keys)
-            _run(xp, even, odd, product, keys[_SEPARABLE:], multipliers)
             tile = memory[1][: r * c]
-            tile[:, 0::2] = even.T
-            tile[:, 1::2] = odd.T
+            if xp is not np or not native.words(key, r, c, offset + row, column, attempt, tile):
+                block = xp.arange(column, column + c, dtype=np.uint64)[None]
+                even, odd, product = (m[:, : r * c] for m in memory[0])
+                places = even.reshape(2, r, c), odd.reshape(2, r, c)
+                _start(xp, *places, block, sample, attempt, keys)
+                _run(xp, even, odd, product, keys[_SEPARABLE:], multipliers)
+                tile[:, 0::2] = even.T
+                tile[:, 1::2] = odd.T
             stop = min(4 * (column + c), words)
             yield (
                 slice(row, row + r),

@@ -8,7 +8,9 @@ a) Each statement becomes ufunc calls with `out=`: into the array that is assign
 b) On the CPU the calls run on blocks that stay in cache. `_BLOCK` was measured with Adam on ten
    million float32 parameters: blocks of 16,384 elements take 19.8 ms, 65,536 take 17.5 ms, one
    block for all takes 31 ms; on 670,000 parameters the three are level within noise.
-c) Half-precision arrays (float16, bfloat16) are computed in float32 block by block and rounded
+c) Where all functions of a rule are exact, a kernel does the same in one pass over memory as soon
+   as there was enough work to compile it for (`kernels/cpu/flat.py`), with the same bits.
+d) Half-precision arrays (float16, bfloat16) are computed in float32 block by block and rounded
    once, when they are stored: squares of gradients and `1e-7` have no room in float16.
 """
 
@@ -24,6 +26,7 @@ import numpy as np
 from distkeras.engine import special
 from distkeras.engine.expression import FUNCTIONS
 from distkeras.errors import ArgumentError
+from distkeras.kernels.cpu.flat import Operation, flat_kernel
 
 __all__ = ["Update", "compile_numbers", "compile_update", "square_sum"]
 
@@ -44,8 +47,10 @@ _COMPARISONS = {
     ast.NotEq: "not_equal",
 }
 # Their results are truth values, or are chosen by one: they get an array of their own.
-_WITHOUT_OUT = frozenset("where isnan isinf isfinite signbit".split()) | frozenset(
-    name for name in FUNCTIONS if name.startswith("logical")
+_WITHOUT_OUT = (
+    frozenset("where isnan isinf isfinite signbit".split())
+    | frozenset(name for name in FUNCTIONS if name.startswith("logical"))
+    | frozenset(_COMPARISONS.values())
 )
 _HOST_FUNCTIONS = {
     "sqrt": "sqrt", "exp": "exp", "log": "log", "cos": "cos", "floor": "floor",
@@ -68,9 +73,8 @@ class _Emitter:
         text = "\n".join(line.strip() for line in source.replace(";", "\n").splitlines())
         self.statements = [self._checked(s) for s in ast.parse(text).body]
         self.written = {name for name, _ in self.statements if name in self.arrays}
-        self.lines: list[str] = []
+        self.operations: list[Operation] = []
         self.numbers: dict[str, str] = {}  # host expression -> its name in the body
-        self.functions: set[str] = set()
         self.registers = 0
         self._free: list[str] = []
         self._claims: dict[str, int] = {}  # register -> how many names and operands need it
@@ -94,14 +98,14 @@ class _Emitter:
         if name in self.arrays:
             found = self._value(value, name)
             if found.text != name:
-                self.lines.append(f"{name}[...] = {self._text(found)}")
+                self.operations.append(Operation("copy", (self._text(found),), name))
             self._drop(found)
             return
         loads = self._loads(i, name)
         found = self._value(value, None)
         if found.kind == "array" and found.text in self.written:
             register = self._take()  # the array changes later; the name keeps what it was
-            self.lines.append(f"{register}[...] = {found.text}")
+            self.operations.append(Operation("copy", (found.text,), register))
             found = _Operand("register", register)
         self._names[name] = (found, loads)  # the operand's claim is the name's from here on
         if not loads:
@@ -200,19 +204,37 @@ class _Emitter:
         texts = [self._text(o) for o in operands]
         for operand in operands:
             self._drop(operand)
-        if function.startswith("special."):
-            return self._made_fresh(f"{function}(xp, {', '.join(texts)})")
-        self.functions.add(function)
-        if function in _WITHOUT_OUT or function in _COMPARISONS.values():
-            return self._made_fresh(f"{function}({', '.join(texts)})")
-        target = out or self._take()
-        self.lines.append(f"{function}({', '.join(texts)}, out={target})")
-        return _Operand("array" if out else "register", target)
+        if function.startswith("special.") or function in _WITHOUT_OUT:
+            self._fresh += 1
+            target, kind = f"_f{self._fresh}", "fresh"
+        else:
+            target, kind = (out, "array") if out else (self._take(), "register")
+        self.operations.append(Operation(function, tuple(texts), target))
+        return _Operand(kind, target)
 
-    def _made_fresh(self, text: str) -> _Operand:
-        self._fresh += 1
-        self.lines.append(f"_f{self._fresh} = {text}")
-        return _Operand("fresh", f"_f{self._fresh}")
+    # --- as Python ---
+
+    @property
+    def functions(self) -> list[str]:
+        """Names that the lines take from the array module."""
+        names = {o.function for o in self.operations}
+        return sorted(n for n in names if n != "copy" and not n.startswith("special."))
+
+    @property
+    def lines(self) -> list[str]:
+        """The operations as calls."""
+        return [_line(*operation) for operation in self.operations]
+
+
+def _line(function: str, operands: tuple[str, ...], target: str) -> str:
+    arguments = ", ".join(operands)
+    if function == "copy":
+        return f"{target}[...] = {arguments}"
+    if function.startswith("special."):
+        return f"{target} = {function}(xp, {arguments})"
+    if target.startswith("_f"):
+        return f"{target} = {function}({arguments})"
+    return f"{function}({arguments}, out={target})"
 
 
 def _numbers(source: str, expressions: Iterable[str], names: Sequence[str]) -> Callable:
@@ -260,9 +282,10 @@ class Update:
         self._numbers = _numbers(f"<update rule {source}>", emitter.numbers, scalars)
         registers = [f"_r{i}" for i in range(emitter.registers)]
         arguments = ", ".join([*registers, *arrays, *emitter.numbers.values()])
-        functions = sorted(emitter.functions)
+        names = (emitter.operations, arrays, tuple(emitter.numbers.values()))
+        self._kernel = functools.cache(functools.partial(flat_kernel, *names))
         text = "def bind(xp):\n"
-        text += "".join(f"    {name} = xp.{name}\n" for name in functions)
+        text += "".join(f"    {name} = xp.{name}\n" for name in emitter.functions)
         text += f"    def body({arguments}):\n"
         text += "".join(f"        {line}\n" for line in emitter.lines or ["pass"])
         text += "    return body\n"
@@ -286,6 +309,9 @@ class Update:
         work = np.dtype("float32") if half else dtype
         body = self._bind(xp)
         numbers = self._numbers(*scalars)
+        kernel = self._kernel(work.name) if xp is np else None
+        if kernel is not None and not half and kernel.run(arrays, numbers):
+            return
         with np.errstate(all="ignore"):
             if xp is np:
                 # A ufunc converts an array of no axes faster than a Python float.

@@ -5,9 +5,8 @@ from architecture.sources import PACKAGE, Import
 # Imports point down (to a smaller number) or stay on their floor.
 FLOORS = {
     **dict.fromkeys(("config", "errors", "registry", "utils"), 0),
-    "devices": 1,
+    **dict.fromkeys(("devices", "kernels"), 1),
     "engine": 2,
-    "kernels": 3,
     "compiler": 4,
     **dict.fromkeys(("backend", "distribution", "ops"), 5),
     **dict.fromkeys(

@@ -1,0 +1,1 @@
+"""Native code for what NumPy computes in many passes."""
