@@ -1,5 +1,6 @@
 """Saving on disks that are full, read-only or limited, and under kill -9."""
 
+import contextlib
 import errno
 import hashlib
 import os
@@ -34,25 +35,32 @@ def load(path, units=300):
     return keras.saving.load_model(path)
 
 
-@pytest.fixture
-def limit():
-    """Lets this process write files of so many bytes only."""
+@contextlib.contextmanager
+def limited(size):
+    """Within it this process writes files of so many bytes only.
+
+    No fixture: pytest reports a test before it ends the fixtures, and its output may be a file that
+    is longer already.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, before)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
 
 
 @pytest.mark.parametrize("size", [0, 3_000, 100_000])
 @pytest.mark.parametrize("name", FILES)
-def test_a_write_that_fails_leaves_the_old_file(tmp_path, limit, name, size):
+def test_a_write_that_fails_leaves_the_old_file(tmp_path, name, size):
     old = wide()
     save(old, tmp_path / name)
     before = (tmp_path / name).read_bytes()
-    limit(size)
-    with pytest.raises(UnwritableFileError, match="Nothing was changed") as caught:
-        save(wide(), tmp_path / name)
+    new = wide()
+    with limited(size), pytest.raises(UnwritableFileError, match="Nothing was changed") as caught:
+        save(new, tmp_path / name)
     assert caught.value.errno == errno.EFBIG
     assert (tmp_path / name).read_bytes() == before
     assert os.listdir(tmp_path) == [name]
