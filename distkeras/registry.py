@@ -356,10 +356,11 @@ def plugin_attribute(package: str, kind: str) -> Callable[[str], Any]:
 
     def attribute(name: str) -> Any:
         provider = REGISTRY.provider(kind, name)
-        if provider is None:
+        if provider is None or provider.built_in:  # the package itself has those, aliases aside
+            article = "an" if kind[0] in "aio" else "a"
             raise AttributeError(
-                f"module {package!r} has no attribute {name!r}, and no installed plugin brings a "
-                f"{kind} of that name (`distkeras plugins` lists them)."
+                f"module {package!r} has no attribute {name!r}, and no installed plugin brings "
+                f"{article} {kind} of that name (`distkeras plugins` lists them)."
             )
         return REGISTRY.load(provider)
 

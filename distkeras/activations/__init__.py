@@ -1,5 +1,6 @@
 """`keras.activations`: functions by name. Most are the operations of the same name."""
 
+from distkeras.registry import plugin_attribute
 from distkeras.utils.lazy import lazy_attributes
 
 NAMES = {
@@ -43,4 +44,6 @@ NAMES = {
         "swish=silu",
     ),
 }
-__getattr__, __dir__, __all__ = lazy_attributes(__name__, NAMES)
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__, NAMES, fallback=plugin_attribute(__name__, "activation")
+)

@@ -1,5 +1,6 @@
 """`keras.initializers`: the first values of weights."""
 
+from distkeras.registry import plugin_attribute
 from distkeras.utils.lazy import lazy_attributes
 
 NAMES = {
@@ -47,4 +48,6 @@ NAMES = {
         "variance_scaling=VarianceScaling",
     ),
 }
-__getattr__, __dir__, __all__ = lazy_attributes(__name__, NAMES)
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__, NAMES, fallback=plugin_attribute(__name__, "initializer")
+)

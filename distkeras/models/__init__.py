@@ -1,5 +1,6 @@
 """`Model`, `Sequential` and functional models."""
 
+from distkeras.registry import plugin_attribute
 from distkeras.utils.lazy import lazy_attributes
 
 __getattr__, __dir__, __all__ = lazy_attributes(
@@ -12,4 +13,5 @@ __getattr__, __dir__, __all__ = lazy_attributes(
         "distkeras.models.json": ("model_from_json",),
         "distkeras.saving": ("load_model", "save_model"),
     },
+    fallback=plugin_attribute(__name__, "model"),
 )

@@ -1,5 +1,6 @@
 """`keras.regularizers`: penalties on weights and activities."""
 
+from distkeras.registry import plugin_attribute
 from distkeras.utils.lazy import lazy_attributes
 
 NAMES = {
@@ -18,4 +19,6 @@ NAMES = {
         "serialize",
     ),
 }
-__getattr__, __dir__, __all__ = lazy_attributes(__name__, NAMES)
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__, NAMES, fallback=plugin_attribute(__name__, "regularizer")
+)

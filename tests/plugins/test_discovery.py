@@ -39,6 +39,39 @@ def test_a_plugin_is_found_by_name_and_alias(site):
     assert done.stdout.splitlines() == ["3.0 2.0", "plug-a"], done.stderr
 
 
+ATTRIBUTES = """
+import distkeras as keras
+places = {places}
+for kind, module in places.items():
+    assert module.__getattr__("New_" + kind) is __import__("math").sqrt, kind
+    assert not hasattr(module, "Nothing")
+assert keras.optimizers.New_optimizer(9.0) == 3.0
+assert not hasattr(keras.optimizers, "adam")  # a further name of a built-in object is no attribute
+"""
+PLACES = {
+    "layer": "keras.layers",
+    "model": "keras.models",
+    "loss": "keras.losses",
+    "metric": "keras.metrics",
+    "optimizer": "keras.optimizers",
+    "schedule": "keras.optimizers.schedules",
+    "callback": "keras.callbacks",
+    "initializer": "keras.initializers",
+    "activation": "keras.activations",
+    "regularizer": "keras.regularizers",
+    "constraint": "keras.constraints",
+}
+
+
+def test_names_are_attributes_of_the_modules_of_their_kinds(site):
+    head = "from distkeras.plugins import hookimpl\n@hookimpl\ndef distkeras_register(registry):\n"
+    lines = [f"    registry.add('{kind}', 'New_{kind}', 'math:sqrt')\n" for kind in PLACES]
+    site.add("plug-all", head + "".join(lines))
+    places = ", ".join(f"{kind!r}: {module}" for kind, module in PLACES.items())
+    done = site.python("-c", ATTRIBUTES.format(places=f"{{{places}}}"))
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_list(site):
     site.add("plug-a", GOOD.format(name="root", target="sqrt"), version="2.3")
     done = site.plugins()

@@ -1,5 +1,6 @@
 """Learning rate schedules: functions of the number of updates."""
 
+from distkeras.registry import plugin_attribute
 from distkeras.utils.lazy import lazy_attributes
 
 NAMES = {
@@ -15,4 +16,6 @@ NAMES = {
     "distkeras.optimizers.schedules.lookup": ("deserialize", "serialize"),
 }
 
-__getattr__, __dir__, __all__ = lazy_attributes(__name__, NAMES)
+__getattr__, __dir__, __all__ = lazy_attributes(
+    __name__, NAMES, fallback=plugin_attribute(__name__, "schedule")
+)
