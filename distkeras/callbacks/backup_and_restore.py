@@ -11,7 +11,7 @@ from distkeras.distribution.collectives import broadcast
 from distkeras.distribution.world import world
 from distkeras.errors import ArgumentError, NotBuiltError, SavingError
 from distkeras.saving.once import do_once, write_once
-from distkeras.utils.files import atomic_write
+from distkeras.utils.files import atomic_write, make_directory
 
 __all__ = ["BackupAndRestore"]
 
@@ -125,7 +125,7 @@ class BackupAndRestore(Callback):
         write_once(self._position, self._write_position)
 
     def _prepare(self) -> None:
-        os.makedirs(self.backup_dir, exist_ok=True)
+        make_directory(self.backup_dir)
         if self.double_checkpoint:
             for path in (self._weights, self._position):
                 if os.path.exists(path):

@@ -1,6 +1,7 @@
 """`CSVLogger`: the logs of all epochs as a table in a file."""
 
 import csv
+import io
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +10,7 @@ import numpy as np
 
 from distkeras.callbacks.callback import Callback
 from distkeras.saving.once import write_once
+from distkeras.utils.files import unwritable
 
 __all__ = ["CSVLogger"]
 
@@ -24,7 +26,8 @@ class CSVLogger(Callback):
         append: whether to go on with an existing file instead of replacing it.
 
     Raises:
-        OSError: during training, where the file cannot be written.
+        UnwritableFileError: when training begins, or an epoch ends, where the file cannot be
+            written; it then holds the whole lines that it held before.
 
     Example:
         >>> CSVLogger("log.csv", separator=";").append
@@ -38,18 +41,19 @@ class CSVLogger(Callback):
         self.append = append
         self.keys: list[str] | None = None
         self.csv_file: Any = None
-        self._writer: Any = None
 
     def on_train_begin(self, logs=None):
         self.keys = None
-        self._writer = None
         write_once(self.filename, self._open)
 
     def _open(self) -> None:
         self._close()
-        self.csv_file = open(  # noqa: SIM115 - it stays open until the training ends
-            self.filename, "a" if self.append else "w", newline="", encoding="utf-8"
-        )
+        try:
+            # Without a buffer, a line that does not fit on the disk can be taken back.
+            mode = "ab" if self.append else "wb"
+            self.csv_file = open(self.filename, mode, buffering=0)  # noqa: SIM115 - until the end
+        except OSError as error:
+            raise unwritable(self.filename, error) from error
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}
@@ -62,14 +66,19 @@ class CSVLogger(Callback):
 
     def _write(self, epoch: int, logs: dict) -> None:
         keys = self.keys or []
-        if self._writer is None:
-            self._writer = csv.DictWriter(
-                self.csv_file, fieldnames=["epoch", *keys], delimiter=self.sep
-            )
-            if self.csv_file.tell() == 0:
-                self._writer.writeheader()
-        self._writer.writerow({"epoch": epoch, **{k: _cell(logs.get(k, "NA")) for k in keys}})
-        self.csv_file.flush()
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, fieldnames=["epoch", *keys], delimiter=self.sep)
+        end = self.csv_file.seek(0, os.SEEK_END)
+        if end == 0:
+            writer.writeheader()
+        writer.writerow({"epoch": epoch, **{k: _cell(logs.get(k, "NA")) for k in keys}})
+        data = text.getvalue().encode()
+        try:
+            while data:
+                data = data[self.csv_file.write(data) :]
+        except OSError as error:
+            self.csv_file.truncate(end)
+            raise unwritable(self.filename, error) from error
 
     def on_train_end(self, logs=None):
         self._close()
@@ -77,7 +86,7 @@ class CSVLogger(Callback):
     def _close(self) -> None:
         if self.csv_file is not None:
             self.csv_file.close()
-        self.csv_file = self._writer = None
+        self.csv_file = None
 
 
 def _cell(value: Any) -> Any:

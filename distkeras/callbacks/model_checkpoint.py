@@ -11,6 +11,7 @@ from distkeras.callbacks.messages import say
 from distkeras.callbacks.monitor import MonitorCallback
 from distkeras.errors import ArgumentError, UnknownFieldError, UnwritableFileError
 from distkeras.saving.once import do_once
+from distkeras.utils.files import make_directory
 
 __all__ = ["ModelCheckpoint"]
 
@@ -105,7 +106,7 @@ class ModelCheckpoint(MonitorCallback):
             return
         folder = os.path.dirname(path)
         if folder:
-            do_once(lambda: os.makedirs(folder, exist_ok=True), f"create the directory {folder}")
+            do_once(lambda: make_directory(folder), f"create the directory {folder}")
         try:
             if self.save_weights_only:
                 self.model.save_weights(path, overwrite=True)

@@ -15,7 +15,7 @@ from distkeras.data.convert import (
     is_array_like,
 )
 from distkeras.data.sampler import GlobalSampler, share
-from distkeras.data.source import Source
+from distkeras.data.source import PEEKED_ROWS, Source
 from distkeras.errors import DataError
 from distkeras.utils import tree
 
@@ -158,8 +158,9 @@ class ArrayData(Source):
             yield Batch(self._take(index[start:stop]), stop - start, start, n)
 
     def peek(self) -> Batch:
-        """A batch, to see shapes."""
-        return Batch(self._take(np.arange(1)), 1, 0, 1)
+        """The first rows, to see shapes and values."""
+        rows = min(PEEKED_ROWS, self.samples)
+        return Batch(self._take(np.arange(rows)), rows, 0, rows)
 
     def _take(self, index: np.ndarray) -> tuple:
         if not self.sampler.shuffle and len(index):

@@ -13,7 +13,7 @@ from distkeras.data.batch import Batch
 from distkeras.data.compare import fingerprint
 from distkeras.data.convert import as_arrays, check_labels, class_weights, count_samples
 from distkeras.data.sampler import share
-from distkeras.data.source import Source
+from distkeras.data.source import PEEKED_ROWS, Source
 from distkeras.distribution.collectives import agree
 from distkeras.errors import DataError
 from distkeras.utils import tree
@@ -105,7 +105,8 @@ class IterableData(Source):
                 )
             self._peeked = rest, first
         data = self._arrays(self._peeked[1], 0)
-        return Batch(_take(data, 0, 1), 1, 0, 1)
+        rows = min(PEEKED_ROWS, count_samples(*data, "Batch 0"))
+        return Batch(_take(data, 0, rows), rows, 0, rows)
 
     def _agreed(self, raw: Any, number: int) -> Batch | None:
         """A batch of this rank's rows, when all ranks have got the same; `None` at the end."""

@@ -7,8 +7,10 @@ from typing import Any
 from distkeras.data.batch import Batch
 from distkeras.errors import DataError
 
-__all__ = ["RAN_OUT", "Source"]
+__all__ = ["PEEKED_ROWS", "RAN_OUT", "Source"]
 
+# Enough to see what targets are like, few enough to cost nothing.
+PEEKED_ROWS = 32
 RAN_OUT = (
     "Your input ran out of data; interrupting training. Make sure that your dataset or generator "
     "can generate at least `steps_per_epoch * epochs` batches."
@@ -60,7 +62,8 @@ class Source:
         raise NotImplementedError(f"{type(self).__name__} does not define `passes`.")
 
     def peek(self) -> Batch:
-        """A batch, to see shapes; it is not lost for training."""
+        """The first `PEEKED_ROWS` rows or fewer, to see shapes and values; they are not lost for
+        training."""
         raise NotImplementedError(f"{type(self).__name__} does not define `peek`.")
 
     def begin_epoch(self) -> None:

@@ -6,6 +6,7 @@ global batch is the same on any number of ranks.
 """
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     speaks = distribution.rank() == 0
     out = Path(options.out)
     if speaks:
-        out.mkdir(parents=True, exist_ok=True)
+        _make(out)
     distribution.barrier()
     best = out / "best.keras"
     history = model.fit(
@@ -121,6 +122,20 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="directory for the results (default ./digits)",
     )
     return parser.parse_args(argv)
+
+
+def _make(out: Path) -> None:
+    from distkeras.errors import LaunchError, UnwritableFileError
+    from distkeras.utils.files import make_directory
+
+    try:
+        make_directory(out)
+    except UnwritableFileError as error:
+        raise LaunchError(
+            f"The results need a directory, and {out.absolute()} cannot be made: "
+            f"{os.strerror(error.errno or 0)}. Start in another directory, or name one: "
+            "python -m distkeras.launch -- --out DIR"
+        ) from error
 
 
 def _data() -> tuple[tuple[Any, Any], tuple[Any, Any]]:

@@ -169,6 +169,8 @@ def _parse(argv: Sequence[str] | None, place: environment.Launched | None) -> Op
         parser.add_argument(*flags, **settings)
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     found, unknown = parser.parse_known_args(own)
+    if unknown and unknown[0] == "-m":
+        parser.error("a module's name stands alone, without -m: distkeras.launch package.module")
     if unknown:
         parser.error(
             f"unknown option {unknown[0]}. Options of the program come after its name, "

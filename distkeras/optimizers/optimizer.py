@@ -252,7 +252,12 @@ class Optimizer(BaseOptimizer):
         assert self._memory is not None
         variables = self._memory.variables
         if _WRITTEN not in states and _FROZEN not in states:
-            raise ArgumentError("No gradients provided for any variable.")
+            raise ArgumentError(
+                "No gradients provided for any variable: the loss depends on none of them. It must "
+                "return a tensor that operations of `keras.ops` make from the model's outputs; "
+                "NumPy's functions, `float()` and `argmax` cut the way back, and so does a loss "
+                "that returns nothing."
+            )
         missing = [v.path for v, s in zip(variables, states, strict=True) if s == _MISSING]
         if missing:
             warnings.warn(

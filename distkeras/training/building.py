@@ -40,7 +40,8 @@ def build_for(model: Any, batch: Batch) -> None:
             if part is not None and not part.built and targets is not None:
                 part.build(targets, outputs)
                 if part is model._compile_loss and rank() == 0:
-                    advise(model, part._targets(targets, outputs), outputs)
+                    values = part._targets(y, outputs)
+                    advise(model, part._targets(targets, outputs), outputs, values)
         return outputs
 
     try:

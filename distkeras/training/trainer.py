@@ -25,6 +25,7 @@ from distkeras.engine.batch import REDUCED
 from distkeras.errors import ArgumentError, DataError, NotCompiledError
 from distkeras.random.seed_generator import draw_key
 from distkeras.strategies import Strategy, current_strategy
+from distkeras.training.advice import advise_on_loss
 from distkeras.training.boundary import end_of_step
 from distkeras.training.building import build_for, needs_building
 from distkeras.training.compiling import Compiling
@@ -192,6 +193,7 @@ class Trainer(Compiling, Steps):
         callbacks.on_train_begin()
         initial_epoch = self._initial_epoch or initial_epoch  # BackupAndRestore sets it
         epoch_logs: dict = {}
+        advised = strategy.rank != 0
         for epoch in range(initial_epoch, epochs):
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
@@ -202,6 +204,8 @@ class Trainer(Compiling, Steps):
                 warnings.warn(RAN_OUT, stacklevel=2)  # a generator that is used up
                 break
             epoch_logs = self._final_logs(logs, strategy)
+            if not advised and not self.stop_training:
+                advised = advise_on_loss(epoch_logs.get("loss"), epoch, x)
             if validation is not None and _is_due(epoch, validation_freq):
                 values = self.evaluate(validation, callbacks=callbacks, return_dict=True, verbose=0)
                 epoch_logs.update({f"val_{k}": v for k, v in values.items()})

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from distkeras.errors import DistkerasError, UnwritableFileError
 
-__all__ = ["atomic_write", "unwritable"]
+__all__ = ["atomic_write", "make_directory", "unwritable"]
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, or write elsewhere",
@@ -55,6 +55,26 @@ def unwritable(path: str | os.PathLike, error: OSError) -> UnwritableFileError:
         f"{os.fspath(path)} cannot be written: {error.strerror or error}; {advice}. "
         "Nothing was changed: a file that was there before is as it was",
     )
+
+
+def make_directory(path: str | os.PathLike) -> None:
+    """Make a directory with those above it, unless it is there.
+
+    Args:
+        path: the directory.
+
+    Raises:
+        UnwritableFileError: it cannot be made (read-only disk, permissions, a file in its place).
+
+    Example:
+        >>> make_directory(".")
+    """
+    try:
+        os.makedirs(path, exist_ok=True)
+    except OSError as error:
+        if isinstance(error, FileExistsError):
+            error = NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        raise unwritable(path, error) from error
 
 
 @contextmanager

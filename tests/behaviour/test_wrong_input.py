@@ -283,6 +283,58 @@ def test_logits_taken_for_probabilities(loss, activation, text, wrapped):
     assert all(text in message for message in found)
 
 
+def warnings_of(call):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        call()
+    return [str(w.message) for w in said if w.category is UserWarning]
+
+
+@pytest.mark.parametrize("loss", ["binary_crossentropy", "mse", "categorical_crossentropy"])
+def test_a_softmax_of_one_unit(loss):
+    found = warnings_of(lambda: fit(logits(loss, "softmax", units=1), X, np.round(Y)))
+    assert sum("softmax of one unit" in message for message in found) == 1
+    found = warnings_of(lambda: fit(logits(loss, "softmax", units=2), X, np.ones((12, 2))))
+    assert not any("softmax of one unit" in message for message in found)
+
+
+@pytest.mark.parametrize(
+    "targets, says",
+    [
+        (CLASSES, "from 0 to 2"),
+        (np.where(CLASSES > 0, 1.0, -1.0), "from -1.0 to 1.0"),
+        (CLASSES > 0, None),
+        (Y, None),
+    ],
+)
+def test_binary_targets_outside_their_range(targets, says):
+    found = warnings_of(lambda: fit(logits("binary_crossentropy", "sigmoid", units=1), X, targets))
+    assert [says in message for message in found] == [True] * (says is not None)
+
+
+@pytest.mark.parametrize(
+    "x, rate, says",
+    [
+        (np.where(np.arange(48).reshape(12, 4) == 21, np.nan, X), 0.01, "first in sample 5"),
+        (X, 1e30, "a learning rate that is too large"),
+        (X, 0.01, None),
+    ],
+)
+def test_a_loss_that_is_no_number(x, rate, says):
+    made = model()
+    made.compile(keras.optimizers.SGD(rate), "mse")
+    with np.errstate(all="ignore"):
+        found = warnings_of(lambda: fit(made, x, Y, epochs=12))
+    assert len(found) == (says is not None)
+    assert all(says in message and "in epoch" in message for message in found)
+
+
+def test_a_loss_made_by_numpy():
+    made = model(loss=lambda y, out: np.mean((np.asarray(y) - np.asarray(out)) ** 2))
+    with pytest.raises(ArgumentError, match=r"NumPy's functions.*cut the way back"):
+        fit(made, X, Y)
+
+
 def test_targets_that_would_be_spread():
     with pytest.warns(UserWarning, match="spreads the smaller"):
         fit(model(), X, np.ones((12, 5)))

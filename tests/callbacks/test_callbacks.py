@@ -1,6 +1,7 @@
 """Callbacks in one process: what they do, write and say."""
 
 import csv
+import errno
 import math
 import os
 
@@ -323,8 +324,9 @@ def test_paths_that_cannot_be_written(tmp_path):
     with pytest.raises(UnwritableFileError, match="Please specify a non-directory filepath"):
         small().fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "is.keras")])
     (tmp_path / "file").write_text("")
-    with pytest.raises(OSError, match="file"):
-        small().fit(X, Y, verbose=0, callbacks=[ModelCheckpoint(tmp_path / "file/a.keras")])
+    for writer in (ModelCheckpoint(tmp_path / "file/a.keras"), BackupAndRestore(tmp_path / "file")):
+        with pytest.raises(UnwritableFileError, match="a part of the path is a file"):
+            small().fit(X, Y, verbose=0, callbacks=[writer])
     saver = ModelCheckpoint(tmp_path / "{nonsense}.keras")
     with pytest.raises(KeyError, match=r"Reason: 'nonsense'. Known here: epoch, loss, mae"):
         small().fit(X, Y, verbose=0, callbacks=[saver])
@@ -354,6 +356,37 @@ def test_csv_is_appended_or_replaced(tmp_path):
         assert len(text) == lines
         assert text[0].startswith("epoch,loss,mae")
         assert text[-1].startswith("0,")
+
+
+def test_csv_in_a_directory_that_is_not_there(tmp_path):
+    with pytest.raises(UnwritableFileError, match="create it first"):
+        small().fit(X, Y, verbose=0, callbacks=[CSVLogger(tmp_path / "none" / "log.csv")])
+
+
+def test_a_csv_line_is_whole_or_absent(tmp_path, monkeypatch):
+    """The disk takes a part of a line, and then no more."""
+    logger = CSVLogger(tmp_path / "log.csv")
+
+    def fill(epoch, logs):
+        file = logger.csv_file
+        if epoch == 2:
+
+            class Full:
+                seek, truncate, close = file.seek, file.truncate, file.close
+
+                def write(self, data):
+                    if len(data) <= 5:
+                        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+                    return file.write(data[:-5])
+
+            logger.csv_file = Full()
+
+    full = LambdaCallback(on_epoch_begin=fill)
+    with pytest.raises(UnwritableFileError, match="the disk is full"):
+        small().fit(X, Y, epochs=5, verbose=0, callbacks=[full, logger])
+    lines = (tmp_path / "log.csv").read_text().splitlines()
+    assert [line.partition(",")[0] for line in lines] == ["epoch", "0", "1"]
+    assert {line.count(",") for line in lines} == {4}
 
 
 # --- the rest ---

@@ -40,6 +40,15 @@ def test_main_job_draws_its_curves(run_program, tmp_path):
     assert (tmp_path / "here" / "there" / "digits.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_main_job_without_a_place_for_its_results(run_program, needs_mpi, tmp_path):
+    (tmp_path / "digits").write_text("")
+    end = run_program(["-m", "distkeras.launch"], n=2)
+    assert end.returncode == 1, end.describe()
+    (line,) = end.stderr.splitlines()
+    assert line.startswith("[rank 0] LaunchError: The results need a directory"), end.describe()
+    assert "-- --out DIR" in line
+
+
 def test_main_job_loads_again(run_program, tmp_path):
     end = run_program(["-m", "distkeras.launch", "--", "--epochs", "1", "--batch-size", "64"])
     assert end.returncode == 0, end.describe()

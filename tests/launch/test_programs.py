@@ -150,6 +150,7 @@ def test_no_such_program_is_said_once(run_program, needs_mpi):
         (["--nothing"], "unknown option --nothing"),
         (["-n", "0"], "at least 1, got 0"),
         (["--output", "some"], "invalid choice: 'some'"),
+        (["-m", "package.module"], "a module's name stands alone, without -m"),
     ],
 )
 def test_mistakes_in_the_command_line(words, says, run_program):
