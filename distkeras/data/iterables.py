@@ -105,7 +105,8 @@ class IterableData(Source):
                 )
             self._peeked = rest, first
         data = self._arrays(self._peeked[1], 0)
-        rows = min(PEEKED_ROWS, count_samples(*data, "Batch 0"))
+        x, y, weight = data
+        rows = min(PEEKED_ROWS, count_samples(x, y, weight, "Batch 0"))
         return Batch(_take(data, 0, rows), rows, 0, rows)
 
     def _agreed(self, raw: Any, number: int) -> Batch | None:
