@@ -195,6 +195,21 @@ def test_output_of_rank_0_is_shown_and_the_others_keep_logs(run_program, needs_m
     assert logs == {f"rank{r}.log": said.format(r) for r in (1, 2)}
 
 
+def test_lines_of_stderr_are_written_whole(run_program, needs_mpi, tmp_path):
+    (tmp_path / "say.py").write_text(
+        "import sys, time\n"
+        "class Slow:\n"
+        "    def __str__(self):\n"
+        "        time.sleep(0.1)\n"
+        "        return 'b'\n"
+        "for _ in range(5):\n"
+        "    print('a', Slow(), 'c', file=sys.stderr)\n"
+    )
+    line = ["-m", "distkeras.launch", "say.py"]
+    end = run_program(line, n=3, env={"PYTHONUNBUFFERED": "1"})
+    assert end.stderr == 15 * "a b c\n", end.describe()
+
+
 def test_output_of_all_is_shown_with_prefixes(run_program, needs_mpi, tmp_path):
     (tmp_path / "say.py").write_text(OUTPUT + "print('x' * 3000)\n")
     end = run_program(["-m", "distkeras.launch", "-n", "2", "--output", "all", "say.py"])
