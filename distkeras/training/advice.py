@@ -156,6 +156,6 @@ def advise_on_loss(loss: Any, epoch: int, x: Any) -> bool:
     warnings.warn(
         f"The loss is {loss} in epoch {epoch + 1}: nothing is learned from here on. {cause} "
         "`keras.callbacks.TerminateOnNaN()` stops at the first such batch.",
-        stacklevel=3,
+        stacklevel=4,  # the caller of `fit`
     )
     return True
