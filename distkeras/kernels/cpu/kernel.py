@@ -24,6 +24,7 @@ class Kernel:
         arguments: ctypes types of its arguments.
 
     Example:
+        >>> import ctypes
         >>> text = "__attribute__((visibility(\\"default\\"))) int run(int x) { return 2 * x; }"
         >>> kernel = Kernel(text, (ctypes.c_int,))
         >>> function = kernel.after(10)  # so little work pays for no compiler
