@@ -141,7 +141,7 @@ def current_device() -> Device:
 
 
 @contextmanager
-def use_device(name: str) -> Iterator[Device]:
+def use_device(device_name: str) -> Iterator[Device]:
     """Make new tensors on another device within a `with` block, in this thread or context only.
 
     Example:
@@ -149,7 +149,7 @@ def use_device(name: str) -> Iterator[Device]:
         ...     device.name
         'cpu'
     """
-    device = get_device(name)
+    device = get_device(device_name)
     token = _CURRENT.set(device)
     try:
         yield device

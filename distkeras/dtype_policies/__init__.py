@@ -122,17 +122,17 @@ def get(identifier) -> DTypePolicy:
     )
 
 
-def serialize(policy: DTypePolicy) -> dict:
+def serialize(dtype_policy: DTypePolicy) -> dict:
     """A policy as Keras writes it into configurations."""
     return {
         "module": "keras",
         "class_name": "DTypePolicy",
-        "config": policy.get_config(),
+        "config": dtype_policy.get_config(),
         "registered_name": None,
     }
 
 
-def deserialize(config: dict) -> DTypePolicy:
-    """The policy of a serialized configuration."""
+def deserialize(config: dict, custom_objects: dict | None = None) -> DTypePolicy:
+    """The policy of a serialized configuration; `custom_objects` is accepted for Keras's sake."""
     inner = config.get("config", config)
     return DTypePolicy(inner["name"])

@@ -12,7 +12,7 @@ from typing import Any
 from distkeras import activations, constraints, initializers, regularizers
 from distkeras.errors import ArgumentError, ShapeError
 
-__all__ = ["arguments_of", "known_size", "positive_int", "refuse", "set_arguments"]
+__all__ = ["arguments_of", "given", "known_size", "positive_int", "refuse", "set_arguments"]
 
 _KINDS: dict[str, ModuleType] = {
     "activation": activations,
@@ -47,6 +47,18 @@ def arguments_of(layer: Any, names: str) -> dict[str, Any]:
         kind = _KINDS.get(name.rpartition("_")[2])
         config[name] = value if kind is None or value is None else kind.serialize(value)
     return config
+
+
+def given(scope: dict[str, Any]) -> dict[str, Any]:
+    """A constructor's named arguments.
+
+    Args:
+        scope: its `locals()`, taken before it sets any.
+
+    Returns:
+        Name -> value, without `self` and `**kwargs`.
+    """
+    return {k: v for k, v in scope.items() if k not in ("self", "kwargs", "__class__")}
 
 
 def positive_int(layer: Any, name: str, value: Any) -> int:

@@ -6,6 +6,7 @@ from typing import Any
 
 from distkeras import constraints, initializers, regularizers
 from distkeras.engine.context import state as engine_state
+from distkeras.engine.dtypes import standardize_dtype
 from distkeras.engine.variable import Variable
 from distkeras.errors import ArgumentError, NotBuiltError, NotInitializedError, ShapeError
 from distkeras.layers.tracking import tracked
@@ -158,7 +159,7 @@ class LayerState:
         self._check_initialized()
         self._check_made_outside()
         shape = self._weight_shape(shape, name)
-        dtype = dtype or self.variable_dtype
+        dtype = self.variable_dtype if dtype is None else standardize_dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if "float" in dtype else "zeros"
         variable = Variable(

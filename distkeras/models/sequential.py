@@ -201,14 +201,17 @@ class Sequential(Model):
         first = self._layers[0] if self._layers else None
         return {"input_shape": first.batch_shape} if isinstance(first, InputLayer) else None
 
-    def call(self, inputs, training=None, mask=None):
+    def call(self, inputs, training=None, mask=None, **kwargs):
         if self._functional is not None:
-            return self._functional.call(inputs, training=training, mask=mask)
+            return self._functional.call(inputs, training=training, mask=mask, **kwargs)
         for layer in self.layers:
-            inputs = layer(inputs)
+            takes = layer._call_signature.takes
+            given = {"training": training, "mask": mask}
+            inputs = layer(inputs, **{k: v for k, v in given.items() if v is not None and takes(k)})
+            mask = None  # from here on the tensors carry their own
         return inputs
 
-    def compute_output_spec(self, inputs, training=None, mask=None):
+    def compute_output_spec(self, inputs, training=None, mask=None, **kwargs):
         if self._functional is not None:
             return self._functional.compute_output_spec(inputs, training=training, mask=mask)
         for layer in self.layers:

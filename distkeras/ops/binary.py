@@ -54,7 +54,7 @@ __all__ = [
 _DOC = """{what}
 
     Args:
-        x1, x2: tensors that broadcast, or numbers.
+        {names}: tensors that broadcast, or numbers.
 
     Example:
         >>> {example}
@@ -107,7 +107,7 @@ def _binary(
         return prim(*promote(x1, x2))
 
     function.__name__ = function.__qualname__ = name
-    function.__doc__ = _DOC.format(what=what, example=example, result=result)
+    function.__doc__ = _DOC.format(what=what, example=example, result=result, names="x1, x2")
     return op(function)
 
 
@@ -316,7 +316,7 @@ def _logical(prim: Primitive, what: str, result: str) -> Callable[..., Any]:
 
     function.__name__ = function.__qualname__ = prim.name
     example = f"{prim.name}([True, False], [True, True]).tolist()"
-    function.__doc__ = _DOC.format(what=what, example=example, result=result)
+    function.__doc__ = _DOC.format(what=what, example=example, result=result, names="x1, x2")
     return op(function)
 
 
@@ -324,7 +324,19 @@ logical_and = _logical(P.logical_and, "Whether both are true.", "[True, False]")
 logical_or = _logical(P.logical_or, "Whether one or both are true.", "[True, True]")
 logical_xor = _logical(P.logical_xor, "Whether exactly one is true.", "[False, True]")
 
-bitwise_and = _binary(
+
+def _bitwise(
+    prim: Primitive, name: str, what: str, example: str, result: str
+) -> Callable[..., Any]:
+    def function(x, y):
+        return prim(*promote(x, y))
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = _DOC.format(what=what, example=example, result=result, names="x, y")
+    return op(function)
+
+
+bitwise_and = _bitwise(
     P.bitwise_and,
     "bitwise_and",
     "The bits that both integers have.",
@@ -332,7 +344,7 @@ bitwise_and = _binary(
     "[2]",
 )
 
-bitwise_or = _binary(
+bitwise_or = _bitwise(
     P.bitwise_or,
     "bitwise_or",
     "The bits that one or both integers have.",
@@ -340,7 +352,7 @@ bitwise_or = _binary(
     "[7]",
 )
 
-bitwise_xor = _binary(
+bitwise_xor = _bitwise(
     P.bitwise_xor,
     "bitwise_xor",
     "The bits that exactly one of the integers has.",
@@ -348,34 +360,34 @@ bitwise_xor = _binary(
     "[5]",
 )
 
-bitwise_left_shift = _binary(
+bitwise_left_shift = _bitwise(
     P.left_shift,
     "bitwise_left_shift",
-    "The bits of x1 moved x2 places to the left.",
+    "The bits of x moved y places to the left.",
     "bitwise_left_shift([6], [1]).tolist()",
     "[12]",
 )
 
-left_shift = _binary(
+left_shift = _bitwise(
     P.left_shift,
     "left_shift",
-    "The bits of x1 moved x2 places to the left.",
+    "The bits of x moved y places to the left.",
     "left_shift([6], [1]).tolist()",
     "[12]",
 )
 
-bitwise_right_shift = _binary(
+bitwise_right_shift = _bitwise(
     P.right_shift,
     "bitwise_right_shift",
-    "The bits of x1 moved x2 places to the right.",
+    "The bits of x moved y places to the right.",
     "bitwise_right_shift([6], [1]).tolist()",
     "[3]",
 )
 
-right_shift = _binary(
+right_shift = _bitwise(
     P.right_shift,
     "right_shift",
-    "The bits of x1 moved x2 places to the right.",
+    "The bits of x moved y places to the right.",
     "right_shift([6], [1]).tolist()",
     "[3]",
 )

@@ -13,7 +13,17 @@ __all__ = ["resize"]
 
 
 @op
-def resize(images, size, interpolation="bilinear", antialias=False, *, data_format=None):
+def resize(
+    images,
+    size,
+    interpolation="bilinear",
+    antialias=False,
+    crop_to_aspect_ratio=False,
+    pad_to_aspect_ratio=False,
+    fill_mode="constant",
+    fill_value=0.0,
+    data_format=None,
+):
     """Images with another number of rows and columns.
 
     Args:
@@ -21,14 +31,15 @@ def resize(images, size, interpolation="bilinear", antialias=False, *, data_form
             first.
         size: the new number of rows and columns, a pair.
         interpolation: `"bilinear"` or `"nearest"`; the pixels' centres divide the edges evenly.
-        antialias: must be false.
+        antialias, crop_to_aspect_ratio, pad_to_aspect_ratio: must be false.
+        fill_mode, fill_value: how padding is filled; accepted for Keras's sake.
         data_format: the layout, default `keras.config.image_data_format()`.
 
     Returns:
         A tensor of the dtype of the images; integers are rounded.
 
     Raises:
-        ArgumentError: for another interpolation.
+        ArgumentError: for another interpolation, or an argument that must be false.
         ShapeError: where the images have neither 3 nor 4 axes.
 
     Example:
@@ -42,6 +53,11 @@ def resize(images, size, interpolation="bilinear", antialias=False, *, data_form
         )
     if antialias:
         raise ArgumentError("`antialias` must be false: resizing is not smoothed here.")
+    if crop_to_aspect_ratio or pad_to_aspect_ratio:
+        raise ArgumentError(
+            "`crop_to_aspect_ratio` and `pad_to_aspect_ratio` must be false: crop or pad the "
+            "images before they are resized."
+        )
     images = as_tensor(images)
     if images.ndim not in (3, 4):
         raise ShapeError(

@@ -184,12 +184,12 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
 
 
 @op
-def multi_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
+def multi_hot(inputs, num_classes=None, axis=-1, dtype=None, sparse=False):
     """Sets of integers as vectors of ones and zeros.
 
     Args:
-        x: integers, `(batch, length)` or `(length,)`.
-        num_classes: the length of the vectors.
+        inputs: integers, `(batch, length)` or `(length,)`.
+        num_classes: the length of the vectors; it must be given.
         axis: where the classes go, default last.
         dtype: a dtype name, default `floatx()`.
         sparse: must be false.
@@ -198,6 +198,8 @@ def multi_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
         >>> multi_hot([0, 2], 3).tolist()
         [1.0, 0.0, 1.0]
     """
-    x = as_tensor(x)
+    if num_classes is None:
+        raise ArgumentError("Argument `num_classes` must be specified. Received: num_classes=None")
+    x = as_tensor(inputs)
     codes = one_hot(x, num_classes, axis=axis, dtype=dtype, sparse=sparse)
     return P.reduce_max(codes, axis=1 if len(x.shape) > 1 else 0)

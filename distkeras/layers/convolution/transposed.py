@@ -4,7 +4,7 @@ from typing import Any
 
 from distkeras import ops
 from distkeras.engine.windows import transposed_size
-from distkeras.layers.arguments import positive_int
+from distkeras.layers.arguments import given, positive_int
 from distkeras.layers.convolution.base import Convolution
 from distkeras.ops.nn_conv import check_output_padding
 from distkeras.utils.arguments import int_tuple
@@ -167,9 +167,16 @@ class Conv3DTranspose(TransposedConvolution):
         padding: str = "valid",
         data_format: str | None = None,
         output_padding: Any = None,
-        *args: Any,
+        dilation_rate: Any = 1,
+        activation: Any = None,
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            filters, kernel_size, strides, padding, output_padding, data_format, *args, **kwargs
-        )
+        super().__init__(**given(locals()), **kwargs)

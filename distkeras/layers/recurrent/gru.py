@@ -4,7 +4,7 @@ from typing import Any
 
 from distkeras import activations, ops
 from distkeras.engine import primitives as P
-from distkeras.layers.arguments import set_arguments
+from distkeras.layers.arguments import given, set_arguments
 from distkeras.layers.recurrent.cell import Cell, dropped
 from distkeras.layers.recurrent.layer import CellLayer
 
@@ -40,10 +40,24 @@ class GRUCell(Cell):
         activation: Any = "tanh",
         recurrent_activation: Any = "sigmoid",
         use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         reset_after: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ):
-        super().__init__(units, activation=activation, use_bias=use_bias, **kwargs)
+        own = given(locals())
+        del own["recurrent_activation"], own["reset_after"]
+        super().__init__(**own, **kwargs)
         set_arguments(self, recurrent_activation=recurrent_activation)
         self.reset_after = reset_after
 
@@ -118,15 +132,29 @@ class GRU(CellLayer):
         activation: Any = "tanh",
         recurrent_activation: Any = "sigmoid",
         use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        use_cudnn: Any = "auto",
         **kwargs: Any,
     ):
-        super().__init__(
-            units,
-            activation=activation,
-            recurrent_activation=recurrent_activation,
-            use_bias=use_bias,
-            **kwargs,
-        )
+        super().__init__(**given(locals()), **kwargs)
 
     @property
     def recurrent_activation(self):

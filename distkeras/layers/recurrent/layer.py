@@ -8,6 +8,7 @@ from distkeras.layers.input_spec import InputSpec
 from distkeras.layers.layer import Layer
 from distkeras.layers.recurrent.cell import Cell
 from distkeras.layers.recurrent.rnn import RNN
+from distkeras.utils.naming import to_snake_case
 
 __all__ = ["CellLayer"]
 
@@ -37,7 +38,8 @@ class CellLayer(RNN):
         kwargs.pop("time_major", None)
         own = {n: kwargs.pop(n) for n in _cell_arguments(self.CELL) if n in kwargs}
         shared = {n: kwargs[n] for n in ("dtype", "trainable") if n in kwargs}
-        cell = self.CELL(units, **own, **shared)
+        # As in Keras the cell's name, a part of its weights' paths, does not count up.
+        cell = self.CELL(units, **own, **shared, name=to_snake_case(self.CELL.__name__))
         super().__init__(cell, **kwargs)
         self.input_spec = InputSpec(ndim=3)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from distkeras import ops
+from distkeras.layers.arguments import given
 from distkeras.layers.recurrent.cell import Cell, dropped
 from distkeras.layers.recurrent.layer import CellLayer
 
@@ -59,8 +60,32 @@ class SimpleRNN(CellLayer):
 
     CELL = SimpleRNNCell
 
-    def __init__(self, units: int, activation: Any = "tanh", use_bias: bool = True, **kwargs: Any):
-        super().__init__(units, activation=activation, use_bias=use_bias, **kwargs)
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**given(locals()), **kwargs)
 
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""

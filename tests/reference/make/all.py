@@ -1,6 +1,28 @@
 """Write all reference files."""
 
-from . import compiling, configs, dtypes, files, layers, objectives, operations, training
+from . import (
+    compiling,
+    configs,
+    dtypes,
+    files,
+    layers,
+    objectives,
+    operations,
+    signatures,
+    training,
+)
 
-for part in (dtypes, operations, training, compiling, objectives, layers, configs, files):
+PARTS = (
+    dtypes,
+    operations,
+    training,
+    compiling,
+    objectives,
+    layers,
+    configs,
+    files,
+    signatures,
+)
+
+for part in PARTS:
     part.main()
