@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 # Parts of Keras 3 that do not exist here.
 _MISSING = frozenset(
     "Function Quantizer RematScope StatelessScope SymbolicScope applications export "
-    "mixed_precision name_scope preprocessing quantizers remat src tree visualization "
+    "name_scope preprocessing quantizers remat src tree visualization "
     "wrappers".split()
 )
 
@@ -58,6 +58,7 @@ __getattr__, __dir__, __all__ = lazy_attributes(
         "layers",
         "losses",
         "metrics",
+        "mixed_precision",
         "models",
         "ops",
         "optimizers",

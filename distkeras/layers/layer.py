@@ -135,5 +135,7 @@ class Layer(LayerConfiguration, LayerCall):
         )
         return tree.map_structure(lambda t: t.shape, outputs)
 
+    compute_output_shape.inferred = True  # type: ignore[attr-defined]
+
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -18,6 +18,7 @@ FLOORS = {
             "layers",
             "losses",
             "metrics",
+            "mixed_precision",
             "optimizers",
             "random",
             "regularizers",

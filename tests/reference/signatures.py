@@ -16,6 +16,7 @@ NAMESPACES = (
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "ops",
     "ops.image",

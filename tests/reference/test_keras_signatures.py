@@ -23,7 +23,6 @@ DELIBERATE = {
     "Optimizer": _BASE,
     "optimizers.Optimizer": _BASE,
     "Variable": "`layout` belongs to Keras's own distribution",
-    "models.clone_model": "models are cloned by their configurations alone",
     "ops.amax": "the same function as `max`",
     "ops.amin": "the same function as `min`",
     "ops.multi_hot": "Keras's **kwargs is an older name of `inputs`",

@@ -62,6 +62,10 @@ class Flatten(Layer):
             inputs = ops.transpose(inputs, (0, *range(2, rank), 1))
         return ops.reshape(inputs, (inputs.shape[0], math.prod(inputs.shape[1:])))
 
+    def compute_output_shape(self, input_shape):
+        """The shape of the outputs, `None` where it is unknown."""
+        return super().compute_output_shape(input_shape)
+
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
         return {**super().get_config(), "data_format": self.data_format}
@@ -112,6 +116,10 @@ class Reshape(Layer):
             )
         return tuple(total // known if d == -1 else d for d in self.target_shape)
 
+    def compute_output_shape(self, input_shape):
+        """The shape of the outputs, `None` where it is unknown."""
+        return super().compute_output_shape(input_shape)
+
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
         return {**super().get_config(), "target_shape": self.target_shape}
@@ -148,6 +156,10 @@ class Permute(Layer):
     def call(self, inputs):
         return ops.transpose(inputs, (0, *self.dims))
 
+    def compute_output_shape(self, input_shape):
+        """The shape of the outputs, `None` where it is unknown."""
+        return super().compute_output_shape(input_shape)
+
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
         return {**super().get_config(), "dims": self.dims}
@@ -181,6 +193,10 @@ class RepeatVector(Layer):
     def call(self, inputs):
         samples, features = inputs.shape
         return ops.broadcast_to(ops.expand_dims(inputs, 1), (samples, self.n, features))
+
+    def compute_output_shape(self, input_shape):
+        """The shape of the outputs, `None` where it is unknown."""
+        return super().compute_output_shape(input_shape)
 
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
