@@ -1,4 +1,4 @@
-"""`keras.mixed_precision`: other names for what `dtype_policies`, `config` and `optimizers` have."""
+"""`keras.mixed_precision`: other names for parts of `dtype_policies` and `optimizers`."""
 
 from distkeras.dtype_policies import DTypePolicy, dtype_policy, set_dtype_policy
 from distkeras.optimizers import LossScaleOptimizer

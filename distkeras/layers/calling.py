@@ -132,8 +132,10 @@ class LayerCall(LayerState, Operation):
     # --- building ---
 
     @default_build
-    def build(self, *input_shapes):
+    def build(self, *input_shapes, **named_shapes):
         """Create the weights for inputs of given shapes; subclasses override it."""
+        if input_shapes or named_shapes:
+            object.__setattr__(self, "_build_shapes", (input_shapes, named_shapes))
         self.built = True
 
     def _build_for(self, current, named) -> None:

@@ -111,31 +111,26 @@ class Layer(LayerConfiguration, LayerCall):
             return {k: self._specs_of(s) for k, s in shapes.items()}
         return type(shapes)(self._specs_of(s) for s in shapes)
 
+    def _symbols_of(self, shape):
+        """A shape, or a structure of shapes, as `KerasTensor`s."""
+        if isinstance(shape, dict):
+            return {k: self._symbols_of(s) for k, s in shape.items()}
+        if all(d is None or isinstance(d, int) for d in shape):
+            return KerasTensor(shape, self.compute_dtype)
+        return [self._symbols_of(s) for s in shape]
+
     def compute_output_shape(self, *args, **kwargs):
         """The shape of the output for an input shape, with `None` for unknown sizes."""
-
-        def symbol(shape):
-            return KerasTensor(shape, self.compute_dtype)
-
-        def symbols(shape):
-            if isinstance(shape, tuple | list) and all(
-                d is None or isinstance(d, int) for d in shape
-            ):
-                return symbol(shape)
-            return (
-                {k: symbols(s) for k, s in shape.items()}
-                if isinstance(shape, dict)
-                else [symbols(s) for s in shape]
-            )
-
         outputs = infer_spec(
             self.call,
-            *(symbols(a) for a in args),
-            **{k.removesuffix("_shape"): symbols(v) for k, v in kwargs.items()},
+            *(self._symbols_of(a) for a in args),
+            **{k.removesuffix("_shape"): self._symbols_of(v) for k, v in kwargs.items()},
         )
         return tree.map_structure(lambda t: t.shape, outputs)
 
     compute_output_shape.inferred = True  # type: ignore[attr-defined]
+    # Keras's table does not run a layer that only infers its shape; some of its own tell theirs.
+    _summary_infers_shape = False
 
     def __repr__(self):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -9,7 +9,7 @@ from distkeras.layers.core.input_layer import Input
 from distkeras.layers.layer import Layer
 from distkeras.models.graph import trace_graph
 from distkeras.models.model import Model
-from distkeras.ops.symbolic import FunctionOperation, KerasTensor, Node, Operation
+from distkeras.ops.symbolic import FunctionOperation, KerasTensor, Node, Operation, infer_spec
 from distkeras.training.trainer import Trainer
 from distkeras.utils import tree
 
@@ -104,13 +104,13 @@ class Functional(Model):
 
     @property
     def input_shape(self):
-        """The shape of the input, in its own structure."""
-        return tree.map_structure(lambda t: t.shape, self._inputs_struct)
+        """The shape of the input, or the shapes of all of them in a list."""
+        return _one_or_all([t.shape for t in self._inputs])
 
     @property
     def output_shape(self):
-        """The shape of the output, in its own structure."""
-        return tree.map_structure(lambda t: t.shape, self._outputs_struct)
+        """The shape of the output, or the shapes of all of them in a list."""
+        return _one_or_all([t.shape for t in self._outputs])
 
     @property
     def input_names(self) -> list[str]:
@@ -119,10 +119,15 @@ class Functional(Model):
 
     @property
     def output_names(self) -> list[str]:
-        """The names of the outputs: keys of a dict, else the names of the layers that made them."""
+        """The names of the layers that made the outputs."""
+        return [t._keras_history.operation.name for t in self._outputs]
+
+    @property
+    def _output_keys(self) -> list[str]:
+        """What losses and metrics call the outputs: keys of a dict, else `output_names`."""
         if isinstance(self._outputs_struct, dict):
             return sorted(self._outputs_struct)
-        return [t._keras_history.operation.name for t in self._outputs]
+        return self.output_names
 
     @property
     def input_spec(self):
@@ -136,6 +141,12 @@ class Functional(Model):
     # --- computing ---
 
     def call(self, inputs, training=None, mask=None):
+        outputs = self._run_graph(inputs, training=training, mask=mask)
+        # As in Keras: a list of one output was asked for, the output itself is given.
+        return outputs[0] if isinstance(outputs, list | tuple) and len(outputs) == 1 else outputs
+
+    def _run_graph(self, inputs, training=None, mask=None):
+        """The outputs in their own structure."""
         values = self._match(inputs)
         if mask is not None:
             for t, m in zip(values.values(), tree.flatten(mask), strict=True):
@@ -214,11 +225,12 @@ class Functional(Model):
         return x
 
     def compute_output_spec(self, inputs, training=None, mask=None):
-        return super().compute_output_spec(inputs, training=training, mask=mask)
+        return infer_spec(self._run_graph, inputs, training=training, mask=mask)
 
     def compute_output_shape(self, input_shape):
         """The shape of the output for an input shape, with `None` for unknown sizes."""
-        return Layer.compute_output_shape(self, input_shape)
+        symbols = self._symbols_of(input_shape)
+        return tree.map_structure(lambda t: t.shape, self.compute_output_spec(symbols))
 
     def build(self, input_shape=None):
         """A functional model is built from the start."""
@@ -251,6 +263,10 @@ def functional_from_config(cls, config: dict, custom_objects=None):
     from distkeras.models.functional_config import model_from_graph_config
 
     return model_from_graph_config(cls, config, custom_objects=custom_objects)
+
+
+def _one_or_all(shapes: list) -> Any:
+    return shapes[0] if len(shapes) == 1 else shapes
 
 
 def _node(tensor) -> Node:

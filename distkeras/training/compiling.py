@@ -75,7 +75,7 @@ class Compiling:
                 "`jit_compile`.",
                 stacklevel=2,
             )
-        names = getattr(self, "output_names", None)
+        names = getattr(self, "_output_keys", None) or getattr(self, "output_names", None)
         found = {
             "optimizer": self._scaled(optimizers.get(optimizer), auto_scale_loss),
             "auto_scale_loss": auto_scale_loss,

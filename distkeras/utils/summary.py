@@ -63,8 +63,8 @@ def _shape_text(layer) -> str:
         shapes = [text(t.shape) for t in nodes[-1].output_tensors]
     elif getattr(layer, "_build_shapes", None) is not None:
         args, kwargs = layer._build_shapes
-        # Keras does not run a layer that defines no `compute_output_shape`.
-        if getattr(type(layer).compute_output_shape, "inferred", False):
+        inferred = getattr(type(layer).compute_output_shape, "inferred", False)
+        if inferred and not layer._summary_infers_shape:
             return "?"
         try:
             answer = layer.compute_output_shape(*args, **kwargs)

@@ -60,3 +60,25 @@ def test_other_inputs():
         keras.models.clone_model(branches(), input_tensors=[keras.Input((3,)), keras.Input((3,))])
     with pytest.raises(ValueError, match="call_function"):
         keras.models.clone_model(chain, call_function=lambda layer, x: layer(x))
+
+
+@keras.saving.register_keras_serializable("clones")
+class Pair(layers.Layer):
+    """Two inputs, and no `build` of its own."""
+
+    def call(self, a, b):
+        return a - b
+
+
+def test_a_layer_of_two_inputs_without_build_is_made_again():
+    x = keras.Input((3,))
+    model = keras.Model(x, Pair(name="pair")(x, layers.Dense(3)(x)))
+    model(X)
+    config = keras.layers.serialize(model.get_layer("pair"))
+    assert "a_shape" in config["build_config"]["shapes_dict"]
+    again = keras.layers.deserialize(config)
+    assert again.built
+    assert keras.layers.serialize(again) == config
+    clone = keras.models.clone_model(model)
+    clone.set_weights(model.get_weights())
+    np.testing.assert_array_equal(clone(X).numpy(), model(X).numpy())

@@ -32,3 +32,26 @@ def test_refusals():
         model.summary(line_length=6)
     with pytest.raises(ValueError, match="do not match any layer names"):
         model.summary(layer_range=("nothing", "like_it"))
+
+
+def test_layers_that_do_not_say_their_shape():
+    class Block(keras.layers.Layer):
+        def build(self, shape):
+            self.w = self.add_weight(shape=(shape[-1],))
+
+        def call(self, x):
+            return x * self.w
+
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.block, self.flat = Block(name="block"), keras.layers.Flatten(name="flat")
+
+        def call(self, x):
+            return self.flat(self.block(x))
+
+    net = Net()
+    net(keras.ops.ones((2, 3, 4)))
+    lines = text_of(net).splitlines()
+    assert "?" in next(line for line in lines if "block (Block)" in line)
+    assert "(2, 12)" in next(line for line in lines if "flat (Flatten)" in line)

@@ -41,10 +41,6 @@ class Masking(Layer):
         outputs._keras_mask = kept
         return outputs
 
-    def compute_output_shape(self, input_shape):
-        """The shape of the outputs, `None` where it is unknown."""
-        return super().compute_output_shape(input_shape)
-
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
         return {**super().get_config(), "mask_value": self.mask_value}

@@ -50,21 +50,18 @@ class Flatten(Layer):
         (2, 12)
     """
 
+    _summary_infers_shape = True
+
     def __init__(self, data_format: str | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.data_format = config.standardize_data_format(data_format)
         self.input_spec = InputSpec(min_ndim=1)
-        self.built = True
 
     def call(self, inputs):
         rank = inputs.ndim
         if self.data_format == "channels_first" and rank > 2:
             inputs = ops.transpose(inputs, (0, *range(2, rank), 1))
         return ops.reshape(inputs, (inputs.shape[0], math.prod(inputs.shape[1:])))
-
-    def compute_output_shape(self, input_shape):
-        """The shape of the outputs, `None` where it is unknown."""
-        return super().compute_output_shape(input_shape)
 
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
@@ -116,10 +113,6 @@ class Reshape(Layer):
             )
         return tuple(total // known if d == -1 else d for d in self.target_shape)
 
-    def compute_output_shape(self, input_shape):
-        """The shape of the outputs, `None` where it is unknown."""
-        return super().compute_output_shape(input_shape)
-
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
         return {**super().get_config(), "target_shape": self.target_shape}
@@ -141,6 +134,8 @@ class Permute(Layer):
         (5, 3, 2)
     """
 
+    _summary_infers_shape = True
+
     def __init__(self, dims: Sequence[int], **kwargs: Any):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
@@ -151,14 +146,9 @@ class Permute(Layer):
                 f"consecutive and start from 1. Received dims={dims}"
             )
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
-        self.built = True
 
     def call(self, inputs):
         return ops.transpose(inputs, (0, *self.dims))
-
-    def compute_output_shape(self, input_shape):
-        """The shape of the outputs, `None` where it is unknown."""
-        return super().compute_output_shape(input_shape)
 
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
@@ -180,6 +170,8 @@ class RepeatVector(Layer):
         (1, 3, 2)
     """
 
+    _summary_infers_shape = True
+
     def __init__(self, n: int, **kwargs: Any):
         super().__init__(**kwargs)
         if isinstance(n, bool) or not isinstance(n, int):
@@ -188,15 +180,10 @@ class RepeatVector(Layer):
             raise ArgumentError(f"`n` must not be negative. Received: n={n}")
         self.n = n
         self.input_spec = InputSpec(ndim=2)
-        self.built = True
 
     def call(self, inputs):
         samples, features = inputs.shape
         return ops.broadcast_to(ops.expand_dims(inputs, 1), (samples, self.n, features))
-
-    def compute_output_shape(self, input_shape):
-        """The shape of the outputs, `None` where it is unknown."""
-        return super().compute_output_shape(input_shape)
 
     def get_config(self) -> dict:
         """The arguments from which the layer can be made again."""
