@@ -30,6 +30,34 @@ def test_one_output_in_a_list_is_given_by_itself(wrap):
         assert list(made.fit(ONES, target, verbose=0).history) == ["loss", "mae"]
 
 
+def test_weights_of_a_dtype_given_as_a_class():
+    class Counted(keras.layers.Layer):
+        def build(self, shape):
+            self.n = self.add_weight(shape=(), dtype=np.int32, trainable=False, name="n")
+            self.w = self.add_weight(shape=(shape[-1],), dtype=np.float32, name="w")
+
+        def call(self, x):
+            return x * self.w
+
+    layer = Counted()
+    assert layer(ONES).shape == (2, 3)
+    assert (layer.n.dtype, layer.w.dtype) == ("int32", "float32")
+
+
+def test_an_unbuilt_sequential_passes_on_training_and_mask():
+    seen = []
+
+    class Spy(keras.layers.Layer):
+        def call(self, x, training=None, mask=None):
+            seen.append((training, mask))
+            return x["a"] if isinstance(x, dict) else x
+
+    chain = keras.Sequential([Spy(), Spy()])
+    chain.call({"a": keras.ops.ones((2, 3))}, training=True, mask={"a": None})
+    assert [training for training, _ in seen] == [True, True]
+    assert seen[0][1] == {"a": None}
+
+
 def test_a_dict_keeps_its_form_and_names_its_layers():
     made = model(lambda y: {"key": y})
     assert list(made(ONES)) == ["key"]

@@ -94,7 +94,7 @@ def test_fit_with_a_partial_batch_and_validation(name):
         verbose=0,
     ).history
     expected = read_json("training.json")[name]["history"]
-    assert list(history) == list(expected) or set(history) == set(expected)
+    assert list(history) == sorted(expected), "Keras sorts the names of an epoch's logs"
     for key, values in expected.items():
         assert history[key] == pytest.approx(values, rel=LOSS_TOLERANCE, abs=1e-6), key
     assert_weights(model.get_weights(), numbered(read_npz(f"training_{name}.npz"), "fitted"))
