@@ -56,6 +56,16 @@ ENVIRONMENT = {
             "30",
             "seconds from SIGTERM or SIGUSR1 to the end of a step; then the job is ended",
         ),
+        EnvironmentVariable(
+            "DISTKERAS_STEP_TIMEOUT",
+            "60",
+            "seconds that ranks wait for one that is inside a step; 0: for ever",
+        ),
+        EnvironmentVariable(
+            "DISTKERAS_USER_TIMEOUT",
+            "1800",
+            "seconds that ranks wait for one that is in the program's own code; 0: for ever",
+        ),
         EnvironmentVariable("DISTKERAS_RANK_PROCESS", "", "set in ranks: their process id"),
         EnvironmentVariable("KERAS_HOME", "", "Keras's directory, default ~/.keras"),
         EnvironmentVariable("NO_COLOR", "", "any value: no colours in the terminal"),

@@ -29,7 +29,8 @@ from typing import Any
 
 import numpy as np
 
-from distkeras.distribution.world import World, world
+from distkeras.distribution import beacon, ends
+from distkeras.distribution.world import World, is_alone, world
 from distkeras.errors import ArgumentError, CollectiveMismatchError, DTypeError
 
 __all__ = [
@@ -53,16 +54,7 @@ _HEADER = 64
 _PAYLOAD = 4  # where the header's payload begins
 _NEUTRAL = np.iinfo(np.int64).min  # loses every MAX, in both halves of the header
 _TEXT = 512
-_KINDS = (
-    "all_reduce",
-    "all_reduce_inplace",
-    "all_gather",
-    "broadcast",
-    "broadcast_inplace",
-    "barrier",
-    "agree",
-    _END := "end of the program",
-)
+_KINDS = {kind: number for number, kind in enumerate(beacon.KINDS)}
 _OPS = {"sum": "SUM", "max": "MAX", "min": "MIN"}
 _HALVES = ("float16", "bfloat16")
 
@@ -202,17 +194,17 @@ def all_gather(array: Any) -> np.ndarray:
         group.comm.Allgather(np.array([len(rows)], np.int64), counts)
         result = np.empty((int(counts.sum()), *rows.shape[1:]), rows.dtype)
         row_bytes = rows.dtype.itemsize * math.prod(rows.shape[1:])
-        ends = np.cumsum(counts) * row_bytes
-        starts = ends - counts * row_bytes
+        stops = np.cumsum(counts) * row_bytes
+        starts = stops - counts * row_bytes
         target = _bytes(result)
         if len(target) <= CHUNK_BYTES:
             byte = group.mpi.BYTE
             group.comm.Allgatherv(
-                [_bytes(rows), byte], [target, (ends - starts).tolist(), starts.tolist(), byte]
+                [_bytes(rows), byte], [target, (stops - starts).tolist(), starts.tolist(), byte]
             )
         else:
-            target[starts[group.rank] : ends[group.rank]] = _bytes(rows)
-            for root, (start, end) in enumerate(zip(starts, ends, strict=True)):
+            target[starts[group.rank] : stops[group.rank]] = _bytes(rows)
+            for root, (start, end) in enumerate(zip(starts, stops, strict=True)):
                 _send(group, target[start:end], root)
     return result
 
@@ -310,7 +302,7 @@ def end_of_program() -> None:
     A rank that calls a collective instead would wait for this one forever: it gets an error that
     says so.
     """
-    with contextlib.suppress(CollectiveMismatchError), _call(_END, "") as (_, exchange):
+    with contextlib.suppress(CollectiveMismatchError), _call(beacon.END, "") as (_, exchange):
         exchange()
 
 
@@ -366,8 +358,17 @@ def _call(
     global _last
     with _lock:
         group = world()
-        _last = (next(_calls), f"{kind} {detail}".strip())
-        yield group, lambda: _exchange(group, kind, detail, payload)
+        # What one rank does alone is not counted: the others did not take part.
+        ordinal = _last[0] if is_alone() else next(_calls)
+        _last = (ordinal, f"{kind} {detail}".strip())
+        if not group.is_multi:
+            yield group, lambda: _exchange(group, kind, detail, payload)
+            return
+        beacon.enter(ordinal, _KINDS[kind])
+        try:
+            yield group, lambda: _exchange(group, kind, detail, payload)
+        finally:
+            beacon.leave()
 
 
 def _exchange(
@@ -381,18 +382,18 @@ def _exchange(
     end = _PAYLOAD + len(inside)
     header = np.zeros((2, _HEADER), np.int64)
     first = header[0]
-    first[0], first[1], first[3] = _last[0], _KINDS.index(kind), len(values)
+    first[0], first[1], first[3] = _last[0], _KINDS[kind], len(values)
     first[2] = zlib.crc32(detail.encode())
     first[_PAYLOAD:end] = inside
     np.invert(first, out=header[1])
-    if kind == _END:
+    if kind == beacon.END:
         first[0] = 0  # programs that end together need not have counted alike
         np.invert(first, out=header[1])
     if kind == "broadcast" and not detail and group.rank != values[0]:
         header[:, 2] = _NEUTRAL
     # Here ranks wait for the last one, so they wait politely, and Ctrl-C still works.
     request = group.comm.Iallreduce(group.mpi.IN_PLACE, header, group.mpi.MAX)
-    group.finish(request, longest_sleep=10e-3 if kind == _END else 50e-6)
+    group.finish(request, longest_sleep=10e-3 if kind == beacon.END else 50e-6)
     highest, lowest = header[0], ~header[1]
     fixed = _PAYLOAD if kind == "agree" else end
     if not np.array_equal(highest[:fixed], lowest[:fixed]):
@@ -409,7 +410,8 @@ def _mismatch(group: World, payload: Sequence[int] | np.ndarray) -> CollectiveMi
     """Step (c): every rank is here, so the ranks can tell each other what they called."""
     ordinal, description = _last
     root = f" from rank {payload[0]}" if description.startswith("broadcast") else ""
-    text = f"{description}{root}, its collective number {ordinal}, {_caller()}"
+    place = ends.where_ended() if description == beacon.END else _caller()
+    text = f"{description}{root}, its collective number {ordinal}, {place}"
     mine = np.zeros(_TEXT, np.uint8)
     data = text.encode()[:_TEXT]
     mine[: len(data)] = np.frombuffer(data, np.uint8)
@@ -526,6 +528,8 @@ def _reduce(group: World, flat: np.ndarray, op: str) -> None:
             group.finish(group.comm.Iallreduce(group.mpi.IN_PLACE, piece, operation))
         else:
             group.comm.Allreduce(group.mpi.IN_PLACE, piece, operation)
+        if start:
+            beacon.progress()
 
 
 def _reduce_halves(group: World, flat: np.ndarray, op: str) -> None:
@@ -541,6 +545,8 @@ def _reduce_halves(group: World, flat: np.ndarray, op: str) -> None:
 def _send(group: World, data: np.ndarray, root: int) -> None:
     for start in range(0, data.size, CHUNK_BYTES):
         group.comm.Bcast([data[start : start + CHUNK_BYTES], group.mpi.BYTE], root=root)
+        if start:
+            beacon.progress()
 
 
 def _float_keys(values: np.ndarray) -> np.ndarray:

@@ -30,14 +30,17 @@ from distkeras.utils.processes import kill_descendants
 
 __all__ = [
     "claim",
+    "ended",
     "exit_code",
     "fail",
     "install",
     "is_claimed",
     "keep_report",
+    "leave",
     "report_to",
     "stop",
     "tell",
+    "where_ended",
     "write_all",
 ]
 
@@ -63,6 +66,7 @@ class _Job:
 
 _job: _Job | None = None
 _failing = threading.Lock()
+_end = "its interpreter ended"
 
 
 def install(rank: int, size: int) -> None:
@@ -168,6 +172,19 @@ def stop(reason: str, code: int) -> NoReturn:
     os._exit(code)
 
 
+def leave(code: int) -> NoReturn:
+    """End the job at once without a word: another process has told the reason.
+
+    Args:
+        code: the exit status.
+    """
+    _failing.acquire()
+    _flush()
+    _hush()
+    kill_descendants(os.getpid())
+    _abort(code)
+
+
 def tell(line: str) -> None:
     """Show a line on the stderr that the process started with, by one write.
 
@@ -193,6 +210,28 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
+
+
+def ended(program: str, error: SystemExit | None = None) -> None:
+    """Remember where the program ended well, for a rank that still expects something of this one.
+
+    Args:
+        program: its name.
+        error: the exception by which it ended before its last line.
+    """
+    global _end
+    by = f"by sys.exit{_place(error.__traceback__)}" if error is not None else "at its last line"
+    _end = f"{program} ended {by}"
+
+
+def where_ended() -> str:
+    """What `ended` remembers, in words.
+
+    Example:
+        >>> where_ended()
+        'its interpreter ended'
+    """
+    return _end
 
 
 def _on_exception(

@@ -30,7 +30,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from distkeras.distribution import ends, environment
+from distkeras.distribution import beacon, ends, environment
 from distkeras.errors import LauncherMismatchError, MPIMissingError, UnlaunchedWarning
 
 __all__ = [
@@ -357,6 +357,7 @@ def _leave(comm: Any, process: int, finalize: bool) -> None:
         return
     from distkeras.distribution.collectives import end_of_program
 
+    beacon.place(beacon.ENDED)
     end_of_program()
     request = comm.Ibarrier()
     while not request.Test():

@@ -16,7 +16,7 @@ import random
 import sys
 
 from distkeras.config import seconds
-from distkeras.distribution import ends, environment, requests
+from distkeras.distribution import beacon, ends, environment, requests
 from distkeras.distribution.world import initialize
 from distkeras.launch import output
 from distkeras.launch.options import MAIN_JOB, Options
@@ -54,8 +54,11 @@ def run_rank(options: Options) -> int:
     except requests.AgreedExit as agreed:
         return ends.exit_code(agreed)
     except BaseException as error:
-        if ends.exit_code(error) != 0:
+        if ends.exit_code(error) != 0 or not isinstance(error, SystemExit):
             return ends.fail(error)
+        ends.ended(options.target, error)
+    else:
+        ends.ended(options.target)
     return 0
 
 
@@ -73,13 +76,16 @@ def _prepare(options: Options, watcher: Watcher | None) -> None:
     atexit.register(_tidy, made)
     world = initialize()  # exit handlers run backwards: ranks wait for each other before they tidy
     ends.install(world.rank, world.size)
+    beacon.identify(world.rank)
     requests.install(world.rank, world.size, seconds("DISTKERAS_GRACE"))
     directory = agree_on_directory(world, options.run_dir, options.target)
     if directory is not None:
         made.append(directory)
         ends.report_to(directory.errors)
         if watcher is not None:
-            watcher.report_to(directory.errors, world.same_node(watcher.pid))
+            limits = seconds("DISTKERAS_STEP_TIMEOUT"), seconds("DISTKERAS_USER_TIMEOUT")
+            peers = world.same_node(watcher.pid)
+            watcher.report_to(directory.errors, peers, world.rank, world.size, limits)
         os.environ["DISTKERAS_RUN_DIR"] = str(directory.path)
         if options.output == "rank0" and world.rank != 0:
             output.log_to(directory.log)

@@ -15,7 +15,7 @@ __all__ = ["MAIN_JOB", "OUTPUTS", "Options", "parse"]
 
 MAIN_JOB = "distkeras.launch.digits:main"
 OUTPUTS = ("rank0", "all")
-_TIMES = ("grace",)
+_TIMES = ("grace", "step_timeout", "user_timeout")
 
 _DESCRIPTION = """\
 Run a program on the ranks of an MPI job, so that distkeras trains one model on all of them.
@@ -96,6 +96,15 @@ _VALUED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
                 "grace",
                 "time from SIGTERM or SIGUSR1 to the end of a step, at which the job saves its "
                 "state and ends; after it the job is ended as it is (default 30)",
+            ),
+            (
+                "step-timeout",
+                "how long ranks wait for one that is inside a step before the job ends with a "
+                "report (default 60; 0: for ever)",
+            ),
+            (
+                "user-timeout",
+                "the same for one that is in the program's own code (default 1800)",
             ),
         )
     ),

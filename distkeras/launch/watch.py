@@ -16,6 +16,7 @@ watcher:
 (c) The watcher of the first claims the right to speak as a failing rank does (see
     `distribution/ends.py`). The others leave when it is claimed. They speak themselves where
     nobody has for a while: the first had said goodbye, or the order is not known.
+(d) Meanwhile it looks whether its rank waits for another one for too long (see `overdue.py`).
 """
 
 import atexit
@@ -29,7 +30,8 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from distkeras.distribution import ends
+from distkeras.distribution import beacon, ends
+from distkeras.launch import overdue
 
 __all__ = ["Watcher"]
 
@@ -39,7 +41,7 @@ _MESSAGE = (
 )
 _GOODBYE = "goodbye"
 # Numbers of descriptors. Those of a watcher are the same everywhere: others find them by it.
-_LIFE, _WORDS = 100, 101
+_LIFE, _WORDS, _BEACON, _STACKS = range(100, 104)
 _LAUNCHER_FROM = 64  # the connection to MPICH's launcher moves to the first free one from here
 _WORDS_FROM = 512
 _PATIENCE = 1.0  # seconds for the first rank's watcher to speak
@@ -57,10 +59,11 @@ class Watcher:
 
     def __init__(self, rank: int):
         (life, self._life), (words, self._words) = os.pipe(), os.pipe()
+        shared = beacon.create(), overdue.serve()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                _watch(life, words, rank)
+                _watch(life, words, shared, rank)
             finally:
                 os._exit(0)
         os.close(life)
@@ -75,9 +78,26 @@ class Watcher:
         os.register_at_fork(after_in_child=self._close)
         atexit.register(self._tell, _GOODBYE)
 
-    def report_to(self, directory: Path, peers: Iterable[int] = ()) -> None:
-        """Tell it the directory of error reports, and the process ids of its node's watchers."""
-        self._tell({"errors": str(directory), "peers": [int(pid) for pid in peers]})
+    def report_to(
+        self,
+        directory: Path,
+        peers: Iterable[int] = (),
+        rank: int = 0,
+        ranks: int = 1,
+        limits: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
+        """Tell it what it needs to know.
+
+        Args:
+            directory: the directory of error reports.
+            peers: the process ids of the node's watchers.
+            rank: this rank.
+            ranks: how many the job has.
+            limits: seconds to wait for ranks inside a step and in the program's own code.
+        """
+        place = {"rank": rank, "ranks": ranks, "step": limits[0], "user": limits[1]}
+        peers = [int(pid) for pid in peers]
+        self._tell({"errors": str(directory), "peers": peers, "place": place})
 
     def _tell(self, words: object) -> None:
         if os.getpid() == self._process:
@@ -100,14 +120,17 @@ def _moved(descriptor: int, lowest: int, how: int = fcntl.F_DUPFD_CLOEXEC) -> in
     return new
 
 
-def _watch(life: int, words: int, rank: int) -> None:
+def _watch(life: int, words: int, shared: tuple[int | None, int | None], rank: int) -> None:
     os.setsid()  # the launcher's signals are for the rank
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGUSR1):
         signal.signal(number, signal.SIG_IGN)
     life, words = _moved(life, _WORDS_FROM), _moved(words, _WORDS_FROM)
     os.dup2(life, _LIFE)
     os.dup2(words, _WORDS)
-    for low, high in ((0, 2), (3, _LIFE), (_WORDS + 1, 4096)):  # all but stderr and the pipes
+    moved = [_moved(each, _WORDS_FROM) for each in shared if each is not None]
+    for each, kept in zip(moved, (_BEACON, _STACKS), strict=False):
+        os.dup2(each, kept)
+    for low, high in ((0, 2), (3, _LIFE), (_WORDS + 1 + len(moved), 4096)):  # all but stderr, these
         os.closerange(low, high)
     told = b""
     while b"\n" not in told:
@@ -119,12 +142,15 @@ def _watch(life: int, words: int, rank: int) -> None:
     start = json.loads(words_of_rank)
     if start == _GOODBYE:
         return
-    first = _is_first(start["peers"])
+    errors = Path(start["errors"])
+    paths = [(f"/proc/{pid}/fd/{_BEACON}", f"/proc/{pid}/fd/{_STACKS}") for pid in start["peers"]]
+    rank = start["place"]["rank"]
+    overseer = overdue.Overseer(**start["place"], errors=errors, descriptors=paths)
+    first = _is_first(start["peers"], overseer)
     while data := os.read(_WORDS, 1 << 16):
         rest += data
     if rest:
         return  # goodbye
-    errors = Path(start["errors"])
     deadline = time.monotonic() + (0 if first else _PATIENCE)
     while time.monotonic() < deadline and not ends.is_claimed(errors):
         time.sleep(0.02)
@@ -134,11 +160,12 @@ def _watch(life: int, words: int, rank: int) -> None:
         ends.keep_report(errors, rank, text)
 
 
-def _is_first(peers: Iterable[int]) -> bool:
+def _is_first(peers: Iterable[int], overseer: overdue.Overseer) -> bool:
     """Wait for the end of this watcher's rank; whether no other rank of the node ended before it.
 
     Args:
         peers: the process ids of the node's watchers.
+        overseer: what to do in the meantime.
     """
     lives = select.epoll() if hasattr(select, "epoll") else select.poll()
     own = (_LIFE, _WORDS)
@@ -151,7 +178,11 @@ def _is_first(peers: Iterable[int]) -> bool:
                 lives.register(other, 0)
     first = True
     while True:
-        for descriptor, _ in lives.poll():
+        # An epoll takes seconds; where there is none nobody oversees.
+        ended = lives.poll(overseer.period) if overseer.period else lives.poll()
+        if not ended:
+            overseer.look()
+        for descriptor, _ in ended:
             if descriptor in own:
                 return first
             first = False

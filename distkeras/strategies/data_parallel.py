@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from distkeras.devices.base import device_of
-from distkeras.distribution import collectives, denominators, messages
+from distkeras.distribution import beacon, collectives, denominators, messages
 from distkeras.distribution.batch import cross_rank_sum
 from distkeras.engine import context
 from distkeras.engine.arena import GradientArena, Layout, ParameterArena
@@ -48,8 +48,12 @@ class DataParallel(Strategy):
             "ranks": self.size,
             "reduce_gradients": self.reduce_gradients,
         }
-        with context.changed(**changes), denominators.using(messages.sum_of):
-            yield
+        before = beacon.place(beacon.IN_STEP)
+        try:
+            with context.changed(**changes), denominators.using(messages.sum_of):
+                yield
+        finally:
+            beacon.place(before)
 
     def reduce_gradients(self, variables: list, gradients: list) -> list[Tensor]:
         """The sums over ranks of gradients of variables; all ranks call it with the same variables.
