@@ -52,6 +52,11 @@ ENVIRONMENT = {
             "DISTKERAS_RUN_DIR", "", "set by the launcher: directory of this start"
         ),
         EnvironmentVariable(
+            "DISTKERAS_COMPARE_PARAMETERS",
+            "1",
+            "0: ranks do not compare their parameters at the end of each epoch",
+        ),
+        EnvironmentVariable(
             "DISTKERAS_GRACE",
             "30",
             "seconds from SIGTERM or SIGUSR1 to the end of a step; then the job is ended",

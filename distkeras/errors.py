@@ -27,7 +27,8 @@
     ├── LaunchError (RuntimeError)           a job or a program that cannot be started as asked
     ├── MPIMissingError (ImportError)        several processes, and MPI is not installed
     ├── LauncherMismatchError (RuntimeError) launcher and MPI library do not belong together
-    └── CollectiveMismatchError (RuntimeError)  ranks called different collectives
+    ├── CollectiveMismatchError (RuntimeError)  ranks called different collectives
+    └── ParameterMismatchError (RuntimeError)   ranks hold different parameters
 
     UnlaunchedWarning (UserWarning)          independent trainings run where one was meant
     PluginWarning (UserWarning)              a plugin is broken and left out
@@ -57,6 +58,7 @@ __all__ = [
     "NotInitializedError",
     "NotSettableError",
     "OwnRowsWarning",
+    "ParameterMismatchError",
     "PluginError",
     "PluginWarning",
     "SavingError",
@@ -184,6 +186,10 @@ class LauncherMismatchError(DistkerasError, RuntimeError):
 
 class CollectiveMismatchError(DistkerasError, RuntimeError):
     """Ranks called different collectives, or one collective with data that does not fit."""
+
+
+class ParameterMismatchError(DistkerasError, RuntimeError):
+    """Ranks that train one model hold different parameters."""
 
 
 class UnlaunchedWarning(UserWarning):

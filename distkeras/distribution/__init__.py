@@ -15,6 +15,7 @@ __getattr__, __dir__, __all__ = lazy_attributes(
             "is_initialized",
             "local_rank",
             "local_size",
+            "on_rank",
             "rank",
             "size",
             "warn_if_unlaunched",

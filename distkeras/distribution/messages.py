@@ -10,7 +10,7 @@ from distkeras.devices.base import device_of
 from distkeras.distribution import collectives, requests
 from distkeras.engine.tensor import Tensor, from_host
 
-__all__ = ["sum_in_place", "sum_of", "totals", "union"]
+__all__ = ["differing", "of_all_ranks", "sum_in_place", "sum_of", "totals", "union"]
 
 
 def sum_of(x: Any) -> Any:
@@ -66,3 +66,24 @@ def union(bits: int) -> int:
     # A vector of bits, since ranks agree by maxima; it travels in the header: one message.
     highest = collectives.agree([bits >> i & 1 for i in range(requests.WIDTH)]).highest
     return sum(1 << i for i, bit in enumerate(highest.tolist()) if bit)
+
+
+def differing(numbers: Sequence[int]) -> list[int]:
+    """The indices of the unsigned 64-bit numbers that are not equal on all ranks.
+
+    Example:
+        >>> differing([2**64 - 1])
+        []
+    """
+    same = collectives.agree(np.array(numbers, np.uint64)).same
+    return [i for i, equal in enumerate(same.tolist()) if not equal]
+
+
+def of_all_ranks(number: int) -> list[int]:
+    """The unsigned 64-bit number of each rank.
+
+    Example:
+        >>> of_all_ranks(3)
+        [3]
+    """
+    return collectives.all_gather(np.array([number], np.uint64)).tolist()

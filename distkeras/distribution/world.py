@@ -31,7 +31,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from distkeras.distribution import beacon, ends, environment
-from distkeras.errors import LauncherMismatchError, MPIMissingError, UnlaunchedWarning
+from distkeras.errors import (
+    ArgumentError,
+    LauncherMismatchError,
+    MPIMissingError,
+    UnlaunchedWarning,
+)
 
 __all__ = [
     "World",
@@ -41,6 +46,7 @@ __all__ = [
     "is_initialized",
     "local_rank",
     "local_size",
+    "on_rank",
     "rank",
     "size",
     "warn_if_unlaunched",
@@ -168,6 +174,36 @@ def alone() -> Iterator[None]:
         yield
     finally:
         _alone.reset(token)
+
+
+@contextmanager
+def on_rank(number: int) -> Iterator[bool]:
+    """A `with` block for what one rank does: within it everything is local, on every rank.
+
+    Every rank enters the block, since Python cannot skip its body; what it gives tells whether
+    this is the rank. Within it `evaluate`, `predict` and saving see the whole data and send
+    nothing, `fit` is an error, and an exception ends the job as everywhere.
+
+    Args:
+        number: a rank. A process without others stands for every rank.
+
+    Returns:
+        A context manager whose value is whether this process is that rank.
+
+    Raises:
+        ArgumentError: there is no such rank.
+
+    Example:
+        >>> with on_rank(0) as here:
+        ...     if here:
+        ...         print("drawn by rank 0")
+        drawn by rank 0
+    """
+    known = isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    if not known or (_world.is_multi and number >= _world.size):
+        raise ArgumentError(f"on_rank expects one of the {_world.size} ranks, got {number!r}.")
+    with alone():
+        yield _world.rank == number or not _world.is_multi
 
 
 def is_alone() -> bool:

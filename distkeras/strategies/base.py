@@ -61,6 +61,14 @@ class Strategy:
         """The bits of `distribution.requests` that are set on any rank."""
         return bits
 
+    def differing(self, fingerprints: Sequence[int]) -> list[int]:
+        """The indices of the unsigned 64-bit numbers that are not equal on all ranks."""
+        return []
+
+    def of_all_ranks(self, number: int) -> list[int]:
+        """The unsigned 64-bit number of each rank."""
+        return [number]
+
     def gather_rows(self, rows: Any) -> Any:
         """The rows of all ranks, in rank order."""
         return rows

@@ -107,5 +107,11 @@ class DataParallel(Strategy):
     def union(self, bits: int) -> int:
         return messages.union(bits)
 
+    def differing(self, fingerprints: Sequence[int]) -> list[int]:
+        return messages.differing(fingerprints)
+
+    def of_all_ranks(self, number: int) -> list[int]:
+        return messages.of_all_ranks(number)
+
     def gather_rows(self, rows: Any) -> Any:
         return collectives.all_gather(rows)

@@ -26,7 +26,7 @@ from distkeras.errors import ArgumentError, DataError, NotCompiledError
 from distkeras.random.seed_generator import draw_key
 from distkeras.strategies import Strategy, current_strategy
 from distkeras.training.advice import advise_on_loss
-from distkeras.training.boundary import end_of_step
+from distkeras.training.boundary import compare_parameters, end_of_step
 from distkeras.training.building import build_for, needs_building
 from distkeras.training.compiling import Compiling
 from distkeras.training.feeding import host_number, to_tensors
@@ -151,7 +151,7 @@ class Trainer(Compiling, Steps):
         self._assert_compiled("fit")
         if is_alone():
             raise ArgumentError(
-                "`fit` cannot run on one rank alone (in a callback with `runs_on`): all ranks "
+                "`fit` cannot run on one rank alone (a callback with `runs_on`, `on_rank`): all ranks "
                 "train together."
             )
         _check_epochs(epochs, initial_epoch, validation_freq)
@@ -211,6 +211,7 @@ class Trainer(Compiling, Steps):
                 epoch_logs.update({f"val_{k}": v for k, v in values.items()})
             epoch_logs = dict(sorted(epoch_logs.items()))
             callbacks.on_epoch_end(epoch, epoch_logs)
+            compare_parameters(self.trainable_variables, strategy)  # type: ignore[attr-defined]
             if end_of_step(self, strategy, bool(self.stop_training)):
                 object.__setattr__(self, "stop_training", True)
                 break
