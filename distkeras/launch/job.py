@@ -1,6 +1,6 @@
 """One rank of a job: what happens between its start and its end.
 
-(a) Thread counts are set before anything imports NumPy.
+(a) Strings hash alike on all ranks, and thread counts are set before anything imports NumPy.
 (b) The failure hook is installed and the watcher forked before MPI starts, with the rank that the
     launcher told.
 (c) The world comes up, or the start is refused.
@@ -13,12 +13,12 @@
 import atexit
 import os
 import random
-import sys
+import secrets
 
 from distkeras.config import seconds
 from distkeras.distribution import beacon, ends, environment, requests
-from distkeras.distribution.world import initialize
-from distkeras.launch import output
+from distkeras.distribution.world import World, initialize
+from distkeras.launch import hashing, output
 from distkeras.launch.options import MAIN_JOB, Options
 from distkeras.launch.rundir import RunDirectory, agree_on_directory
 from distkeras.launch.target import run_target
@@ -37,19 +37,21 @@ def run_rank(options: Options) -> int:
         The exit status; in a job of several ranks a failure does not return.
     """
     place = environment.launched()
+    if options.seed is not None or (place is not None and place.size > 1):
+        hashing.fix()
     _set_threads(place, options)
     rank = (place.rank or 0) if place else 0
     ends.install(rank, place.size if place else 1)
-    watcher = None
+    watcher = prefixer = None
     if place is not None and place.size > 1:
         output.write_lines()
         watcher = Watcher(rank)
         if options.output == "all":
-            output.prefix_lines(rank)
+            prefixer = output.Prefixer(rank)
     os.environ.update(options.times)
     os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # our report is the message
     try:
-        _prepare(options, watcher)
+        _prepare(options, watcher, prefixer)
         run_target(options.target, options.arguments)
     except requests.AgreedExit as agreed:
         return ends.exit_code(agreed)
@@ -71,7 +73,7 @@ def _set_threads(place: environment.Launched | None, options: Options) -> None:
     os.environ.update(environment.thread_settings(local_size))
 
 
-def _prepare(options: Options, watcher: Watcher | None) -> None:
+def _prepare(options: Options, watcher: Watcher | None, prefixer: output.Prefixer | None) -> None:
     made: list[RunDirectory] = []
     atexit.register(_tidy, made)
     world = initialize()  # exit handlers run backwards: ranks wait for each other before they tidy
@@ -86,11 +88,14 @@ def _prepare(options: Options, watcher: Watcher | None) -> None:
             limits = seconds("DISTKERAS_STEP_TIMEOUT"), seconds("DISTKERAS_USER_TIMEOUT")
             peers = world.same_node(watcher.pid)
             watcher.report_to(directory.errors, peers, world.rank, world.size, limits)
+        if prefixer is not None:
+            prefixer.share(world.same_node(prefixer.pid))
         os.environ["DISTKERAS_RUN_DIR"] = str(directory.path)
         if options.output == "rank0" and world.rank != 0:
             output.log_to(directory.log)
-    if options.seed is not None:
-        _seed(options.seed)
+    seed = _agreed_seed(world, options.seed)
+    if seed is not None:
+        _seed(seed)
 
 
 def _tidy(made: list[RunDirectory]) -> None:
@@ -98,10 +103,22 @@ def _tidy(made: list[RunDirectory]) -> None:
         directory.tidy()
 
 
+def _agreed_seed(world: World, wanted: int | None) -> int | None:
+    """The seed of all ranks: the wanted one, or else one that rank 0 draws and tells; collective.
+
+    A single process that wants none has none, as under Python itself.
+    """
+    if wanted is not None or not world.is_multi:
+        return wanted
+    seed = int(world.share_text(str(secrets.randbits(31))))
+    if world.rank == 0:
+        ends.tell(f"the random seed of this job is {seed}; --seed {seed} repeats it")
+    return seed
+
+
 def _seed(seed: int) -> None:
     random.seed(seed)
     from distkeras.utils import set_random_seed
 
     set_random_seed(seed)
-    if sys.flags.hash_randomization:
-        os.environ.setdefault("PYTHONHASHSEED", str(seed % 2**32))  # for child processes
+    hashing.set_for_children(os.environ)

@@ -83,7 +83,8 @@ _VALUED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
         {
             "type": int,
             "metavar": "S",
-            "help": "seed Python's, NumPy's and distkeras's random numbers on all ranks",
+            "help": "seed Python's, NumPy's and distkeras's random numbers on all ranks (default: "
+            "one that is drawn and shown, for more than one rank only)",
         },
     ),
     *(

@@ -15,6 +15,7 @@ from types import FrameType
 from distkeras.config import seconds
 from distkeras.distribution.environment import child_environment
 from distkeras.errors import LaunchError
+from distkeras.launch import hashing
 from distkeras.launch.options import Options
 from distkeras.utils.processes import kill_descendants
 
@@ -138,6 +139,7 @@ def _command(options: Options) -> tuple[list[str], dict[str, str]]:
     mpiexec = find_mpiexec()
     _, flags, settings = _kind(mpiexec)
     environ = child_environment()
+    hashing.set_for_children(environ)
     for name, value in settings.items():
         environ.setdefault(name, value)
     if flags and os.geteuid() == 0:
@@ -147,7 +149,6 @@ def _command(options: Options) -> tuple[list[str], dict[str, str]]:
         own.append(f"--run-dir={options.run_dir}")
     if options.seed is not None:
         own.append(f"--seed={options.seed}")
-        environ.setdefault("PYTHONHASHSEED", str(options.seed % 2**32))
     command = [mpiexec, *flags, "-n", str(options.ranks), sys.executable, *_interpreter_flags()]
     for name, value in options.times.items():  # remote nodes get options, not our environment
         own.append(f"--{name.removeprefix('DISTKERAS_').lower().replace('_', '-')}={value}")

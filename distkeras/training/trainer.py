@@ -151,8 +151,8 @@ class Trainer(Compiling, Steps):
         self._assert_compiled("fit")
         if is_alone():
             raise ArgumentError(
-                "`fit` cannot run on one rank alone (a callback with `runs_on`, `on_rank`): all ranks "
-                "train together."
+                "`fit` cannot run on one rank alone (in `on_rank` or a callback with `runs_on`): "
+                "all ranks train together."
             )
         _check_epochs(epochs, initial_epoch, validation_freq)
         warn_if_unlaunched()

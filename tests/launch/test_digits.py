@@ -12,7 +12,7 @@ def check(end, directory, ranks):
     assert float(found[1]) >= 97.0, end.stdout
     assert int(found[2]) == ranks
     assert end.seconds < 30
-    assert end.stderr == ""
+    assert end.complaints == ""
     assert {"best.keras", "digits.keras"} <= {p.name for p in (directory / "digits").iterdir()}
     assert not list((directory / "digits").glob("*.tmp*"))
     assert "val_accuracy" in end.stdout

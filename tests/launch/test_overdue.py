@@ -113,7 +113,7 @@ def test_overdue_rank_is_reported_with_its_stacks(kind, run_program, needs_mpi, 
 def test_each_wait_has_a_time_of_its_own(run_program, needs_mpi, tmp_path):
     """The limit for a step is passed by a callback and the step after it together."""
     end = run(run_program, tmp_path, "slow", step=4, user=60)
-    assert (end.returncode, end.stderr) == (0, ""), end.describe()
+    assert (end.returncode, end.complaints) == (0, ""), end.describe()
 
 
 def test_limit_that_is_no_number_is_refused(run_program, tmp_path):

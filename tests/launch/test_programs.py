@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 
 import pytest
 
@@ -41,7 +42,8 @@ def test_script(run_program, tmp_path):
 def test_script_on_two_ranks(run_program, needs_mpi, tmp_path):
     (tmp_path / "show.py").write_text(SHOW)
     seen = shown(run_program(["-m", "distkeras.launch", "-n", "2", "show.py", "a"]))
-    assert (seen["argv"], seen["main"], seen["heavy"]) == (["show.py", "a"], True, ["mpi4py"])
+    assert (seen["argv"], seen["main"]) == (["show.py", "a"], True)
+    assert seen["heavy"] == ["mpi4py", "numpy"]  # NumPy is seeded
 
 
 @pytest.mark.parametrize("target, file", [("pack.show", "show.py"), ("pack", "__main__.py")])
@@ -177,14 +179,45 @@ def test_help_is_cheap(word, says, run_program):
     assert end.stdout.endswith("[]\n"), end.describe()
 
 
-def test_seed_is_the_same_everywhere(run_program, needs_mpi, tmp_path):
-    (tmp_path / "draw.py").write_text(
-        "import random, numpy as np\n"
-        "from distkeras import distribution\n"
-        "drawn = distribution.all_gather([random.random(), np.random.rand(), hash('a')])\n"
-        "print(*drawn)\n"
+DRAW = """
+import os, random, numpy as np
+import distkeras as keras
+from distkeras import distribution as d
+own = [random.random(), np.random.rand(), hash("a"), float(keras.random.uniform(()))]
+drawn = d.all_gather(np.array([own]))
+if d.rank() == 0:
+    print(len({tuple(row) for row in drawn.tolist()}), *own)
+"""
+
+
+@pytest.mark.parametrize("ours", [True, False], ids=["by the launcher", "by mpirun"])
+def test_seed_is_the_same_everywhere(ours, run_program, needs_mpi, tmp_path):
+    (tmp_path / "draw.py").write_text(DRAW)
+    words = ["-m", "distkeras.launch", *(["-n", "2"] if ours else [])]
+    n = None if ours else 2
+    end = run_program([*words, "draw.py"], n=n)
+    assert end.stdout.startswith("1 "), end.describe()
+    told = re.fullmatch(
+        r"distkeras: the random seed of this job is (\d+); --seed \1 repeats it\n", end.stderr
     )
-    end = run_program(["-m", "distkeras.launch", "-n", "2", "--seed", "5", "draw.py"])
-    drawn = end.stdout.split()
-    assert len(drawn) == 6, end.describe()
-    assert drawn[:3] == drawn[3:]
+    assert told, end.describe()
+    again = run_program([*words, "--seed", told[1], "draw.py"], n=n)
+    assert (again.stdout, again.stderr) == (end.stdout, ""), again.describe()
+    alone = run_program(["-m", "distkeras.launch", "--seed", told[1], "draw.py"])
+    assert (alone.stdout, alone.stderr) == (end.stdout, ""), alone.describe()
+    other = run_program([*words, "draw.py"], n=n)
+    assert other.stdout != end.stdout
+
+
+def test_hash_seed_of_the_user_counts(run_program, needs_mpi, tmp_path):
+    (tmp_path / "draw.py").write_text(
+        "import os\n"
+        "from distkeras import distribution as d\n"
+        "print(len(set(d.all_gather(hash('a')).tolist())), os.environ.get('PYTHONHASHSEED'))\n"
+    )
+    for value, said in ((None, "1 0\n"), ("7", "1 7\n"), ("random", "2 random\n")):
+        env = {"PYTHONHASHSEED": value}
+        end = run_program(["-m", "distkeras.launch", "draw.py"], n=2, env=env)
+        assert end.stdout == said, end.describe()
+    alone = run_program(["-m", "distkeras.launch", "draw.py"], env={"PYTHONHASHSEED": None})
+    assert (alone.stdout, alone.stderr) == ("1 None\n", ""), alone.describe()

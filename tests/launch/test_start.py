@@ -34,7 +34,7 @@ def test_ranks_by_mpirun_and_by_the_launcher(run_program, needs_mpi, tmp_path):
         assert sorted(end.stdout.splitlines()) == [
             f"[{r}] at {r} 3 {r} True True" for r in range(3)
         ]
-        assert end.stderr == ""
+        assert end.complaints == ""
 
 
 def test_one_process_needs_no_mpi(run_program, tmp_path):
@@ -95,7 +95,7 @@ def test_ranks_without_the_launcher_are_warned_once(run_program, needs_mpi, tmp_
     assert end.stderr.count("UnlaunchedWarning: 3 independent trainings run") == 1, end.describe()
     assert "mpirun -n 3 python -m distkeras.launch train.py" in end.stderr
     assert run_program(["train.py"]).stderr == ""
-    assert run_program(["-m", "distkeras.launch", "train.py"], n=2).stderr == ""
+    assert run_program(["-m", "distkeras.launch", "train.py"], n=2).complaints == ""
 
 
 def test_a_program_may_join_by_itself(run_program, needs_mpi, tmp_path):
@@ -130,7 +130,7 @@ def test_programs_with_mpi_traffic_of_their_own(launcher, run_program, needs_mpi
         "assert world.comm != MPI.COMM_WORLD\n"
     )
     end = run_program([*launcher, "own.py"], n=2)
-    assert (end.returncode, end.stderr) == (0, ""), end.describe()
+    assert (end.returncode, end.complaints) == (0, ""), end.describe()
 
 
 def test_input_goes_to_rank_0(run_program, needs_mpi, tmp_path):
@@ -190,7 +190,7 @@ def test_output_of_rank_0_is_shown_and_the_others_keep_logs(run_program, needs_m
     assert end.returncode == 0, end.describe()
     said = "python {0}\ndescriptor {0}\nchild {0}\nno newline"
     assert end.stdout == said.format(0)
-    assert sorted(end.stderr.split()) == sorted("error 0 error 1 error 2".split())
+    assert sorted(end.complaints.split()) == sorted("error 0 error 1 error 2".split())
     logs = {p.name: p.read_text() for p in (tmp_path / "here").iterdir()}
     assert logs == {f"rank{r}.log": said.format(r) for r in (1, 2)}
 
@@ -225,7 +225,7 @@ def test_output_of_all_is_shown_with_prefixes(run_program, needs_mpi, tmp_path):
         )
     ]
     assert sorted(end.stdout.splitlines()) == sorted(lines)
-    assert sorted(end.stderr.splitlines()) == ["[0] error 0", "[1] error 1"]
+    assert sorted(end.complaints.splitlines()) == ["[0] error 0", "[1] error 1"]
 
 
 def test_run_directory_exists_only_for_what_is_in_it(run_program, needs_mpi, tmp_path):

@@ -35,6 +35,12 @@ class Finished:
     """Processes that were still alive when the first one had ended; they have been killed."""
 
     @property
+    def complaints(self) -> str:
+        """stderr without the line by which the launcher tells a job's seed."""
+        lines = self.stderr.splitlines(keepends=True)
+        return "".join(line for line in lines if "the random seed of this job is" not in line)
+
+    @property
     def timed_out(self) -> bool:
         return self.stopped is not None
 
