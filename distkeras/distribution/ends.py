@@ -35,6 +35,7 @@ __all__ = [
     "fail",
     "install",
     "is_claimed",
+    "job_is_failing",
     "keep_report",
     "leave",
     "report_to",
@@ -299,6 +300,16 @@ def _may_speak(job: _Job, text: str) -> bool:
     if not first:
         time.sleep(PATIENCE)
     return first
+
+
+def job_is_failing() -> bool:
+    """Whether some rank has reported a failure, so that the launcher ends the others.
+
+    Example:
+        >>> job_is_failing()
+        False
+    """
+    return _job is not None and _job.errors is not None and is_claimed(_job.errors)
 
 
 def claim(errors: Path) -> bool:

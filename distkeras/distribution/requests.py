@@ -56,6 +56,9 @@ WIDTH = 5
 # Signals closer together than this, in seconds, are one: a terminal and an MPI launcher may each
 # deliver the same Ctrl-C, and one that acted on another rank's request may get its own late.
 _TOGETHER = 0.5
+# Ranks that end on request are not told again to: Open MPI sends SIGTERM to those that are not the
+# first.
+_LEAVING = 5.0
 
 _ENDING: dict[int, int] = {signal.SIGTERM: TERMINATE, signal.SIGUSR1: PREEMPT}
 
@@ -210,9 +213,11 @@ def _on_interrupt(number: int, frame: FrameType | None) -> None:
 def _on_ending(number: int, frame: FrameType | None) -> None:
     global _timer
     name = signal.Signals(number).name
+    if ends.job_is_failing():  # Open MPI ends the other ranks by SIGTERM
+        os._exit(128 + number)
     if _is_second(number, _ENDING[number]):
         ends.stop(f"a second {name} ends the job at once, without a checkpoint", 128 + number)
-    if _bits & _ENDING[number] or _is_late(_ENDING[number]):
+    if _bits & _ENDING[number] or any(_is_late(bit, _LEAVING) for bit in _ENDING.values()):
         return
     ask(_ENDING[number])
     if _speaks:
@@ -247,6 +252,6 @@ def _is_second(number: int, bit: int) -> bool:
     return now - _first[number] > _TOGETHER
 
 
-def _is_late(bit: int) -> bool:
+def _is_late(bit: int, span: float = _TOGETHER) -> bool:
     """Whether the ranks have acted on the same request just now."""
-    return time.monotonic() - _acted.get(bit, -_TOGETHER) < _TOGETHER
+    return time.monotonic() - _acted.get(bit, -span) < span

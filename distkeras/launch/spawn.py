@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 
 from distkeras.config import seconds
@@ -17,7 +18,7 @@ from distkeras.distribution.environment import child_environment
 from distkeras.errors import LaunchError
 from distkeras.launch import hashing
 from distkeras.launch.options import Options
-from distkeras.utils.processes import kill_descendants
+from distkeras.utils.processes import descendants, kill_descendants
 
 __all__ = ["find_mpiexec", "start_ranks"]
 
@@ -85,8 +86,9 @@ class _Forwarding:
 def _forward_signals(job: subprocess.Popen, options: Options, agent: str) -> _Forwarding:
     """Pass signals on to mpiexec, which passes them on to the ranks.
 
-    Open MPI's mpirun kills the ranks on SIGTERM before they can save anything, and passes SIGUSR1
-    on. So it gets SIGUSR1 for both.
+    Open MPI's mpirun kills the ranks on SIGTERM and SIGINT before they can act on them. So they
+    get these signals from here; ranks that are on other machines get SIGUSR1 in place of SIGTERM,
+    which it does pass on.
     """
     state = _Forwarding()
     grace = float(options.times.get("DISTKERAS_GRACE") or seconds("DISTKERAS_GRACE"))
@@ -100,15 +102,32 @@ def _forward_signals(job: subprocess.Popen, options: Options, agent: str) -> _Fo
             limit = 2 * grace + PATIENCE  # the end of a step, and a checkpoint
         seen.add(number)
         state.deadline = min(state.deadline, time.monotonic() + limit)
-        if number == signal.SIGTERM and substitutes:
-            number = signal.SIGUSR1
-            state.by_substitute = True
-        job.send_signal(number)
+        receivers = []
+        if is_openmpi and number in (signal.SIGTERM, signal.SIGINT):
+            receivers = _rank_processes(job.pid)
+            if not receivers and number == signal.SIGTERM:
+                number = signal.SIGUSR1
+                state.by_substitute = True
+        for process in receivers or [job.pid]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
 
-    substitutes = _kind(agent)[0] == "Open MPI"
+    is_openmpi = _kind(agent)[0] == "Open MPI"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, forward)
     return state
+
+
+def _rank_processes(agent: int) -> list[int]:
+    """The processes below Open MPI's mpirun that it started as ranks, without their children."""
+    found = {}
+    for process in descendants(agent):
+        with contextlib.suppress(OSError, IndexError):
+            variables = Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
+            if any(variable.startswith(b"OMPI_COMM_WORLD_RANK=") for variable in variables):
+                stat = Path(f"/proc/{process}/stat").read_bytes()
+                found[process] = int(stat.rpartition(b")")[2].split()[1])
+    return [process for process, parent in found.items() if parent not in found]
 
 
 def find_mpiexec() -> str:

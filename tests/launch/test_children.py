@@ -7,7 +7,8 @@ import distkeras as keras
 from distkeras import distribution
 
 def work(n):
-    place = [k for k in os.environ if k.startswith(("PMI_", "PMIX_", "OMPI_COMM", "HYDI"))]
+    places = ("PMI_", "PMIX_RANK", "PMIX_NAMESPACE", "OMPI_COMM", "HYDI")
+    place = [k for k in os.environ if k.startswith(places)]
     return train(n), distribution.size(), place
 
 def train(n):

@@ -125,10 +125,11 @@ def test_ending_signal_saves_and_ends_all_ranks_with_one_status(number, ranks, t
 def test_ending_signal_without_checkpoints_says_so(job, needs_mpi):
     code, out, err = job(signal.SIGTERM, 1)
     assert (code, out) == (143, ""), err
-    assert err == (
+    assert err.startswith(  # Open MPI adds words of its own
         "distkeras: SIGTERM: no checkpoint, since the run records none; "
         "the job ends with status 143\n"
     )
+    assert err.count("distkeras: ") == 1, err
 
 
 @pytest.mark.parametrize("ranks", [1, 2])
@@ -145,7 +146,8 @@ def test_second_ending_signal_ends_the_job_at_once(job, needs_mpi):
     begin = time.monotonic()
     code, _, err = job(signal.SIGTERM, 1, "asleep", times=2)
     assert code == 143, err
-    assert err == "[rank 1] a second SIGTERM ends the job at once, without a checkpoint\n"
+    assert err.startswith("[rank 1] a second SIGTERM ends the job at once, without a checkpoint\n")
+    assert err.count("[rank ") == 1, err
     assert time.monotonic() - begin < 20
 
 
