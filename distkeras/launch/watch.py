@@ -16,7 +16,9 @@ watcher:
 (c) The watcher of the first claims the right to speak as a failing rank does (see
     `distribution/ends.py`). The others leave when it is claimed. They speak themselves where
     nobody has for a while: the first had said goodbye, or the order is not known.
-(d) Meanwhile it looks whether its rank waits for another one for too long (see `overdue.py`).
+(d) When its rank ended without goodbye it removes the names that the MPI library gave to segments
+    of shared memory. MPICH keeps them until MPI_Finalize: some megabytes for each job that failed.
+(e) Meanwhile it looks whether its rank waits for another one for too long (see `overdue.py`).
 """
 
 import atexit
@@ -44,6 +46,7 @@ _GOODBYE = "goodbye"
 _LIFE, _WORDS, _BEACON, _STACKS = range(100, 104)
 _LAUNCHER_FROM = 64  # the connection to MPICH's launcher moves to the first free one from here
 _WORDS_FROM = 512
+_SEGMENTS = ("/dev/shm/mpich_shm_", "/dev/shm/sm_segment.", "/dev/shm/vader_segment.")
 _PATIENCE = 1.0  # seconds for the first rank's watcher to speak
 
 
@@ -97,7 +100,9 @@ class Watcher:
         """
         place = {"rank": rank, "ranks": ranks, "step": limits[0], "user": limits[1]}
         peers = [int(pid) for pid in peers]
-        self._tell({"errors": str(directory), "peers": peers, "place": place})
+        self._tell(
+            {"errors": str(directory), "peers": peers, "place": place, "segments": _segments()}
+        )
 
     def _tell(self, words: object) -> None:
         if os.getpid() == self._process:
@@ -118,6 +123,17 @@ def _moved(descriptor: int, lowest: int, how: int = fcntl.F_DUPFD_CLOEXEC) -> in
         return descriptor
     os.close(descriptor)
     return new
+
+
+def _segments() -> list[str]:
+    """The files in /dev/shm by which the MPI library shares memory among this node's ranks."""
+    found = set()
+    with contextlib.suppress(OSError), open("/proc/self/maps") as file:
+        for line in file:
+            name = "/" + line.rstrip("\n").partition("/")[2]
+            if name.startswith(_SEGMENTS):
+                found.add(name)
+    return sorted(found)
 
 
 def _watch(life: int, words: int, shared: tuple[int | None, int | None], rank: int) -> None:
@@ -151,6 +167,9 @@ def _watch(life: int, words: int, shared: tuple[int | None, int | None], rank: i
         rest += data
     if rest:
         return  # goodbye
+    for name in start["segments"]:
+        with contextlib.suppress(OSError):  # another watcher was faster
+            os.unlink(name)
     deadline = time.monotonic() + (0 if first else _PATIENCE)
     while time.monotonic() < deadline and not ends.is_claimed(errors):
         time.sleep(0.02)

@@ -106,6 +106,22 @@ def test_failure_of_a_rank_ends_the_job(failure, run_program, needs_mpi, tmp_pat
     assert end.orphans == (), end.describe()
 
 
+@pytest.mark.parametrize("kind", ["raise", "kill", "_exit"])
+def test_failure_leaves_no_shared_memory(kind, run_program, needs_mpi, tmp_path):
+    """The names are those of this job: others may run on the machine."""
+    (tmp_path / "program.py").write_text(
+        "import re\n"
+        "names = re.findall(r'/dev/shm/\\S+', open('/proc/self/maps').read())\n"
+        "print(*set(names), flush=True)\n" + PROGRAM
+    )
+    words = ["-m", "distkeras.launch", "--output", "all", "program.py", kind, "1"]
+    end = run_program(words, n=2, timeout=30)
+    assert end.returncode != 0
+    names = {word for word in end.stdout.split() if word.startswith("/dev/shm/")}
+    assert names or "MPICH" not in mpi.version(), end.describe()
+    assert not [name for name in names if os.path.exists(name)], end.describe()
+
+
 def test_failure_leaves_its_report_in_the_run_directory(run_program, needs_mpi, tmp_path):
     (tmp_path / "program.py").write_text(PROGRAM)
     line = ["-m", "distkeras.launch", "--run-dir", "run", "program.py", "raise", "1"]
