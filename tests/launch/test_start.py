@@ -88,7 +88,7 @@ def test_ranks_without_the_launcher_are_warned_once(run_program, needs_mpi, tmp_
         "from distkeras.distribution import rank, size, warn_if_unlaunched\n"
         "warn_if_unlaunched()\n"
         "warn_if_unlaunched()\n"
-        "print(rank(), size())\n"
+        "print(f'{rank()} {size()}\\n', end='', flush=True)\n"  # one write: lines are not mixed
     )
     end = run_program(["train.py"], n=3)
     assert (end.returncode, end.stdout) == (0, "0 1\n" * 3), end.describe()
