@@ -9,19 +9,25 @@ would leave the others waiting. So:
     one, a second SIGTERM and a second SIGUSR1 end the job at once.
 (c) SIGTERM and SIGUSR1 wait for the end of a step no longer than the grace time: a program may be
     in code of its own for hours, or waiting for a rank that does not come.
+(d) Python runs handlers between two of its instructions, so not while the main thread is in a long
+    call, nor in one that began just when the signal came. What must not wait for that (the grace
+    time, a second signal) a thread does, which hears of signals from Python's wakeup descriptor.
+    Where the program has taken that for itself, as asyncio does, the handlers do it.
 
 Only the launcher installs the handlers. In a program started without it no bit is ever set.
 """
 
 import contextlib
 import functools
+import math
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from types import FrameType, TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from distkeras.distribution import ends
 
@@ -62,13 +68,15 @@ _LEAVING = 5.0
 
 _ENDING: dict[int, int] = {signal.SIGTERM: TERMINATE, signal.SIGUSR1: PREEMPT}
 
-_bits = 0
+_asked: set[int] = set()  # bits; each is added and taken away at one stroke, by any thread
 _depth = 0  # calls of fit, evaluate and predict that are running
 _first: dict[int, float] = {}  # signal -> when it came
 _acted: dict[int, float] = {}  # bit -> when the ranks acted on it
 _grace = 30.0
 _timer: threading.Timer | None = None
 _speaks = True
+_wakeup = -1  # the descriptor by which the thread hears of signals
+_raised = -math.inf  # when SIGINT last became a KeyboardInterrupt outside of those calls
 
 
 class AgreedExit(SystemExit):
@@ -85,7 +93,7 @@ def install(rank: int, size: int, grace: float) -> None:
         size: how many processes the job has. In a single one SIGINT stays Python's own.
         grace: seconds from SIGTERM or SIGUSR1 to the end of a step; after them the job is ended.
     """
-    global _grace, _speaks
+    global _grace, _speaks, _wakeup
     _grace, _speaks = grace, rank == 0
     handlers: dict[int, Callable] = dict.fromkeys(_ENDING, _on_ending)
     if size > 1:
@@ -95,7 +103,13 @@ def install(rank: int, size: int, grace: float) -> None:
             del handlers[number]
         else:
             signal.signal(number, handler)
-
+    if handlers and _wakeup < 0:
+        heard, _wakeup = os.pipe()
+        os.set_blocking(_wakeup, False)
+        thread = threading.Thread(target=_listen, args=(heard,), name="distkeras-signals")
+        thread.daemon = True
+        thread.start()
+        _thread_listens()
     _leave_children_alone(handlers)
 
 
@@ -113,8 +127,14 @@ def _leave_children_alone(handlers: Mapping[int, Callable]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, masks.old)
 
     def in_child() -> None:
-        global _bits, _depth, _timer
-        _bits, _depth, _timer = 0, 0, None
+        global _depth, _timer, _wakeup
+        _asked.clear()
+        _depth, _timer = 0, None
+        with contextlib.suppress(ValueError):  # its signals are not its parent's
+            other = signal.set_wakeup_fd(-1)
+            if other not in (-1, _wakeup):
+                signal.set_wakeup_fd(other)
+        _wakeup = -1
         for number, handler in handlers.items():
             if signal.getsignal(number) is handler:
                 own = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
@@ -132,7 +152,7 @@ def pending() -> int:
         >>> pending()
         0
     """
-    return _bits
+    return sum(_asked)
 
 
 def ask(bits: int) -> None:
@@ -145,8 +165,11 @@ def ask(bits: int) -> None:
         >>> ask(CHECKPOINT); pending() == CHECKPOINT; done(CHECKPOINT)
         True
     """
-    global _bits
-    _bits |= bits
+    _asked.update(_single(bits))
+
+
+def _single(bits: int) -> list[int]:
+    return [1 << i for i in range(WIDTH) if bits >> i & 1]
 
 
 def done(bits: int) -> None:
@@ -155,11 +178,11 @@ def done(bits: int) -> None:
     Args:
         bits: some of this module's constants, joined by `|`.
     """
-    global _bits, _timer
-    _bits &= ~bits
+    global _timer
+    _asked.difference_update(_single(bits))
     now = time.monotonic()
     _acted.update({bit: now for bit in (INTERRUPT, TERMINATE, PREEMPT) if bits & bit})
-    if not _bits & (TERMINATE | PREEMPT) and _timer is not None:
+    if not pending() & (TERMINATE | PREEMPT) and _timer is not None:
         _timer.cancel()
         _timer = None
 
@@ -189,7 +212,7 @@ def during(method: Callable) -> Callable:
             result = method(*args, **kwargs)
         finally:
             _depth -= 1
-        if _bits & INTERRUPT and not _depth:
+        if INTERRUPT in _asked and not _depth:
             done(INTERRUPT)
             raise KeyboardInterrupt
         return result
@@ -197,27 +220,64 @@ def during(method: Callable) -> Callable:
     return running
 
 
+def _thread_listens() -> bool:
+    """Whether the thread hears of signals, to be asked on the main thread; from now on it does,
+    unless the program listens itself."""
+    if _wakeup < 0:
+        return False
+    before = signal.set_wakeup_fd(_wakeup, warn_on_full_buffer=False)
+    if before not in (-1, _wakeup):
+        signal.set_wakeup_fd(before)
+    return before == _wakeup
+
+
+def _listen(heard: int) -> None:
+    """What the thread does, step (d)."""
+    interrupted = -math.inf  # when SIGINT came that nobody has acted on
+    while data := os.read(heard, 64):
+        for number in data:
+            now = time.monotonic()
+            if number in _ENDING:
+                _end(number)
+            elif number == signal.SIGINT and _depth and not _is_late(INTERRUPT):
+                open_since = interrupted > max(_acted.get(INTERRUPT, -math.inf), _raised)
+                if open_since and now - interrupted > _TOGETHER:
+                    _interrupt(sys._current_frames().get(threading.main_thread().ident or 0))
+                interrupted = interrupted if open_since else now
+
+
 def _on_interrupt(number: int, frame: FrameType | None) -> None:
+    global _raised
     if _is_late(INTERRUPT):
         return
     if not _depth:
+        _raised = time.monotonic()
         raise KeyboardInterrupt
-    if _is_second(number, INTERRUPT):
-        error = KeyboardInterrupt()
-        if frame is not None:
-            error.__traceback__ = TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
-        os._exit(ends.fail(error))
+    if not _thread_listens() and _is_second(number, INTERRUPT):
+        _interrupt(frame)
     ask(INTERRUPT)
 
 
+def _interrupt(frame: FrameType | None) -> NoReturn:
+    error = KeyboardInterrupt()
+    if frame is not None:
+        error.__traceback__ = TracebackType(None, frame, frame.f_lasti, frame.f_lineno)
+    os._exit(ends.fail(error))
+
+
 def _on_ending(number: int, frame: FrameType | None) -> None:
+    if not _thread_listens():
+        _end(number)
+
+
+def _end(number: int) -> None:
     global _timer
     name = signal.Signals(number).name
     if ends.job_is_failing():  # Open MPI ends the other ranks by SIGTERM
         os._exit(128 + number)
     if _is_second(number, _ENDING[number]):
         ends.stop(f"a second {name} ends the job at once, without a checkpoint", 128 + number)
-    if _bits & _ENDING[number] or any(_is_late(bit, _LEAVING) for bit in _ENDING.values()):
+    if _ENDING[number] in _asked or any(_is_late(bit, _LEAVING) for bit in _ENDING.values()):
         return
     ask(_ENDING[number])
     if _speaks:
@@ -246,7 +306,7 @@ def _expire(number: int) -> None:
 def _is_second(number: int, bit: int) -> bool:
     """Whether the signal came before, and has not been acted on."""
     now = time.monotonic()
-    if not _bits & bit:
+    if bit not in _asked:
         _first[number] = now
         return False
     return now - _first[number] > _TOGETHER
