@@ -8,12 +8,15 @@ from distkeras.errors import ConfigurationError
 __all__ = [
     "ENVIRONMENT",
     "backend",
+    "determinism",
     "dtype_policy",
     "environment",
+    "environment_number",
     "epsilon",
     "floatx",
     "image_data_format",
     "seconds",
+    "set_determinism",
     "set_dtype_policy",
     "set_epsilon",
     "set_floatx",
@@ -71,6 +74,24 @@ ENVIRONMENT = {
             "1800",
             "seconds that ranks wait for one that is in the program's own code; 0: for ever",
         ),
+        EnvironmentVariable(
+            "DISTKERAS_SHARED_MEMORY",
+            "auto",
+            "bytes of memory that the ranks of a node may share, 0: they exchange messages",
+        ),
+        EnvironmentVariable(
+            "DISTKERAS_SHARED_FROM",
+            "65536",
+            "bytes of gradients from which ranks share memory; smaller ones are sent",
+        ),
+        EnvironmentVariable(
+            "DISTKERAS_RANKS_PER_NODE",
+            "0",
+            "how many ranks count as one node, to try out several; 0: those of one machine",
+        ),
+        EnvironmentVariable(
+            "DISTKERAS_DETERMINISM", "reproducible", "fast or reproducible, see set_determinism"
+        ),
         EnvironmentVariable("DISTKERAS_RANK_PROCESS", "", "set in ranks: their process id"),
         EnvironmentVariable("KERAS_HOME", "", "Keras's directory, default ~/.keras"),
         EnvironmentVariable("NO_COLOR", "", "any value: no colours in the terminal"),
@@ -120,9 +141,33 @@ def seconds(name: str) -> float:
     return value
 
 
+def environment_number(name: str) -> int:
+    """The value of one of the variables in `ENVIRONMENT` that count something.
+
+    Args:
+        name: a key of `ENVIRONMENT`.
+
+    Raises:
+        ConfigurationError: where it is no integer of at least 0.
+
+    Example:
+        >>> environment_number("DISTKERAS_RANKS_PER_NODE") >= 0
+        True
+    """
+    value = environment(name)
+    if not value.isdecimal():
+        raise ConfigurationError(
+            f"The environment variable {name} must be an integer of at least 0, got {value!r}: "
+            f"{ENVIRONMENT[name].meaning}."
+        )
+    return int(value)
+
+
 _FLOATX = "float32"
 _EPSILON = 1e-7
 _DATA_FORMAT = "channels_last"
+_DETERMINISM: str | None = None
+_DETERMINISMS = ("fast", "reproducible")
 _FLOATS = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -226,6 +271,43 @@ def standardize_data_format(data_format: str | None) -> str:
     if value not in ("channels_last", "channels_first"):
         raise ConfigurationError(
             f"Unknown `data_format`: {data_format!r}. Expected 'channels_last' or 'channels_first'."
+        )
+    return value
+
+
+def determinism() -> str:
+    """What is promised of the bits of a training: `"reproducible"` unless `set_determinism` or the
+    launcher's `--determinism` changed it.
+
+    Example:
+        >>> determinism()
+        'reproducible'
+    """
+    return _DETERMINISM or _checked_determinism(environment("DISTKERAS_DETERMINISM"))
+
+
+def set_determinism(value: str) -> None:
+    """Set what is promised of the bits of a training; the same on all ranks.
+
+    Args:
+        value: `"reproducible"`: two runs on equally many ranks and nodes give the same bits, since
+            sums over ranks are made in one order; `"fast"`: the MPI library may choose the order
+            where gradients travel as messages.
+
+    Raises:
+        ConfigurationError: for any other value.
+
+    Example:
+        >>> set_determinism("reproducible")
+    """
+    global _DETERMINISM
+    _DETERMINISM = _checked_determinism(value)
+
+
+def _checked_determinism(value: str) -> str:
+    if value not in _DETERMINISMS:
+        raise ConfigurationError(
+            f"Unknown `determinism`: {value!r}. Expected one of {_DETERMINISMS}."
         )
     return value
 

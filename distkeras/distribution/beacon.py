@@ -39,6 +39,7 @@ KINDS = (
     "broadcast_inplace",
     "barrier",
     "agree",
+    "reduce",
     END := "end of the program",
 )
 

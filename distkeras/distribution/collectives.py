@@ -43,6 +43,8 @@ __all__ = [
     "broadcast",
     "broadcast_inplace",
     "last_call",
+    "meet",
+    "publish_calls",
 ]
 
 # Largest single message, in bytes; MPI counts are 32 bits wide in libraries below MPI 4.
@@ -61,6 +63,7 @@ _HALVES = ("float16", "bfloat16")
 _calls = itertools.count(1)
 _last: tuple[int, str] = (0, "")
 _lock = threading.Lock()
+_published: Any = None
 
 
 @dataclass(frozen=True)
@@ -296,6 +299,41 @@ def barrier() -> None:
         exchange()
 
 
+def meet(kind: str, detail: str) -> None:
+    """Compare a call that moves its data by other means, and return when every rank has made it.
+
+    Args:
+        kind: one of `_KINDS`.
+        detail: its arguments in words; they must be the same on all ranks.
+
+    Raises:
+        CollectiveMismatchError: when another rank calls another collective, or with other words.
+
+    Example:
+        >>> meet("reduce", "16 numbers")
+    """
+    with _call(kind, detail) as (_, exchange):
+        exchange()
+
+
+def publish_calls(word: Any) -> None:
+    """Keep the ordinal of this rank's newest collective where the node's other ranks see it.
+
+    Args:
+        word: a writable sequence, whose first entry is set at each call from now on.
+
+    Example:
+        >>> word = [0]
+        >>> publish_calls(word)
+        >>> barrier()
+        >>> word[0] > 0
+        True
+        >>> publish_calls(None)
+    """
+    global _published
+    _published = word
+
+
 def end_of_program() -> None:
     """Wait, asleep, until all ranks have ended; called once, when the interpreter exits.
 
@@ -364,6 +402,8 @@ def _call(
         if not group.is_multi:
             yield group, lambda: _exchange(group, kind, detail, payload)
             return
+        if _published is not None:
+            _published[0] = ordinal
         beacon.enter(ordinal, _KINDS[kind])
         try:
             yield group, lambda: _exchange(group, kind, detail, payload)

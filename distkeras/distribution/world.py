@@ -25,12 +25,14 @@ import threading
 import time
 import warnings
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from distkeras import config
 from distkeras.distribution import beacon, ends, environment
+from distkeras.distribution.waiting import wait_until
 from distkeras.errors import (
     ArgumentError,
     LauncherMismatchError,
@@ -41,6 +43,7 @@ from distkeras.errors import (
 __all__ = [
     "World",
     "alone",
+    "at_end",
     "initialize",
     "is_alone",
     "is_initialized",
@@ -86,25 +89,13 @@ class World:
         return self.size > 1
 
     def finish(self, request: Any, longest_sleep: float = 50e-6) -> None:
-        """Wait for a nonblocking operation: 50 us busy, then 20 times yielding the core, then
-        asleep.
-
-        MPI's own waiting keeps a core busy and holds back signals. Four ranks on two busy cores
-        needed 45 ms a step with it, and 25 ms with this.
+        """Wait for a nonblocking operation, politely: see `waiting.py`.
 
         Args:
             request: an `mpi4py.MPI.Request`.
             longest_sleep: seconds; sleeps grow up to it.
         """
-        pause = 50e-6
-        deadline = time.perf_counter() + 50e-6
-        turns = 0
-        while not request.Test():
-            if time.perf_counter() > deadline:
-                time.sleep(0 if turns < 20 else pause)
-                turns += 1
-                if turns > 20:
-                    pause = min(1.5 * pause, longest_sleep)
+        wait_until(request.Test, longest_sleep)
 
     def same_node(self, pid: int) -> list[int]:
         """The process ids that this node's ranks pass, where this process can see them; a
@@ -141,6 +132,7 @@ _world = _SERIAL
 _initialized = False
 _warned = False
 _lock = threading.Lock()
+_at_end: list[Callable[[], None]] = []
 _alone: contextvars.ContextVar[bool] = contextvars.ContextVar("alone", default=False)
 
 
@@ -316,6 +308,9 @@ def _join() -> World:
         return _SERIAL
     comm = base.Dup()
     node = comm.Split_type(MPI.COMM_TYPE_SHARED, key=comm.Get_rank())
+    ranks = config.environment_number("DISTKERAS_RANKS_PER_NODE")
+    if ranks:
+        node = node.Split(node.Get_rank() // ranks, node.Get_rank())
     environment.clear_environment()
     ends.install(comm.Get_rank(), comm.Get_size())
     atexit.register(_leave, comm, os.getpid(), ours)
@@ -398,8 +393,20 @@ def _leave(comm: Any, process: int, finalize: bool) -> None:
     request = comm.Ibarrier()
     while not request.Test():
         time.sleep(10e-3)
+    for free in reversed(_at_end):
+        free()
     if finalize:
         MPI.Finalize()
+
+
+def at_end(free: Callable[[], None]) -> None:
+    """Have something freed when all ranks have ended, before MPI does: a collective call is all
+    right there.
+
+    Args:
+        free: called without arguments.
+    """
+    _at_end.append(free)
 
 
 def _forget() -> None:

@@ -11,12 +11,13 @@ d) `Layout.runs` cuts a set of written variables into as few flat slices as poss
    update rule or a reduction is one operation on each.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from distkeras.devices.base import device_of
+from distkeras.engine.deferred import DeferredSum
 from distkeras.engine.tensor import Tensor
-from distkeras.engine.variable import Cell, Variable
+from distkeras.engine.variable import Cell, GuardedCell, Variable, release
 from distkeras.errors import ShapeError
 
 __all__ = ["FlatBuffer", "GradientArena", "Layout", "ParameterArena", "Run"]
@@ -151,18 +152,37 @@ class FlatBuffer:
     Args:
         layout: the layout.
         value: what it is filled with, default 0.
+        flat: the array, where the memory exists already; it is not filled.
+        before_writing: called before a single cell is written.
     """
 
-    def __init__(self, layout: Layout, value: float = 0):
+    def __init__(
+        self,
+        layout: Layout,
+        value: float = 0,
+        flat: Any = None,
+        before_writing: Callable[[], None] | None = None,
+    ):
         self.layout = layout
-        device = device_of(layout.variables[0].handle.array)
-        self.flat = device.empty(layout.size, layout.dtype)
-        self.flat[...] = value
-        self.cells = []
+        if flat is None:
+            device = device_of(layout.variables[0].handle.array)
+            flat = device.empty(layout.size, layout.dtype)
+            flat[...] = value
+        self.flat = flat
+        self.cells: list[Cell] = []
         for i in range(len(layout.variables)):
-            cell = Cell(layout.view(self.flat, i))
+            memory = layout.view(self.flat, i)
+            cell = Cell(memory) if before_writing is None else GuardedCell(memory, before_writing)
             cell.home = (self, self.flat, layout.offsets[i])
             self.cells.append(cell)
+
+    def move(self, flat: Any) -> None:
+        """Go on in other memory that holds the same values already."""
+        release(self.cells)
+        self.flat = flat
+        for i, cell in enumerate(self.cells):
+            cell.array = self.layout.view(flat, i)
+            cell.home = (self, flat, self.layout.offsets[i])
 
     def release(self, indices: Iterable[int]) -> None:
         """Before a flat write: tensors that show these variables' parts keep their values."""
@@ -177,8 +197,8 @@ class GradientArena(FlatBuffer):
         written: indices of the variables whose gradient the last `store` wrote.
     """
 
-    def __init__(self, layout: Layout):
-        super().__init__(layout)
+    def __init__(self, layout: Layout, flat: Any = None):
+        super().__init__(layout, flat=flat)
         self.written: list[int] = []
 
     def store(self, gradients: Sequence[Tensor | None]) -> list[int]:
@@ -186,12 +206,16 @@ class GradientArena(FlatBuffer):
         ascending."""
         self.written = [i for i, g in enumerate(gradients) if g is not None]
         for v, g in zip(self.layout.variables, gradients, strict=True):
-            if g is not None and g.array.shape != v.shape:
+            if g is not None and g.shape != v.shape:
                 raise ShapeError(
-                    f"A gradient of shape {g.array.shape} came for the variable {v.path!r} of "
+                    f"A gradient of shape {g.shape} came for the variable {v.path!r} of "
                     f"shape {v.shape}."
                 )
         for g, cell in zip(gradients, self.cells, strict=True):
+            if isinstance(g, DeferredSum):
+                cell.release()
+                g.write_to(cell.array)
+                continue
             # What shows the cell whole lies there already; a view of it (a transpose) does not.
             if g is not None and g.array is not cell.array:
                 cell.release()

@@ -293,7 +293,15 @@ class Update:
         exec(compile(text, f"<update rule {source}>", "exec"), scope)
         self._bind = functools.cache(scope["bind"])
 
-    def __call__(self, xp, arrays: Sequence, scalars: Sequence[float], block: int = _BLOCK) -> None:
+    def __call__(
+        self,
+        xp,
+        arrays: Sequence,
+        scalars: Sequence[float],
+        block: int = _BLOCK,
+        before: Callable[[int, int, list], None] | None = None,
+        after: Callable[[int, int, list], None] | None = None,
+    ) -> None:
         """Run on flat arrays of one dtype and length, in place.
 
         Args:
@@ -301,6 +309,9 @@ class Update:
             arrays: in the order of the names given when compiling.
             scalars: likewise, Python numbers.
             block: how many elements are computed at once on the CPU.
+            before: called for each block with where it starts and stops and the list of its arrays,
+                in which it may put another array in an array's place.
+            after: called likewise when the block is done.
         """
         size, dtype = arrays[0].size, arrays[0].dtype
         if not size or xp is None:  # the null device has no arithmetic
@@ -324,10 +335,14 @@ class Update:
                 if j - i < block < size:
                     scratch = [r[: j - i] for r in scratch]
                 views = [a[i:j] for a in arrays]
+                if before is not None:
+                    before(i, j, views)
                 if half:
                     self._half(body, scratch, views, numbers, work)
                 else:
                     body(*scratch, *views, *numbers)
+                if after is not None:
+                    after(i, j, views)
 
     def _half(self, body, scratch, views, numbers, work) -> None:
         wide = [v.astype(work) for v in views]

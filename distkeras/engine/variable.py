@@ -23,7 +23,7 @@ from distkeras.engine.tensor import Operators, Tensor
 from distkeras.errors import ArgumentError, DTypeError, ShapeError
 from distkeras.utils.naming import auto_name
 
-__all__ = ["Cell", "Variable", "release"]
+__all__ = ["Cell", "GuardedCell", "Variable", "release"]
 
 
 class Cell:
@@ -101,6 +101,33 @@ class Cell:
         self.release()
         array[...] = self.array
         self.array, self.home = array, home
+
+
+class GuardedCell(Cell):
+    """A cell whose memory others share; somebody is told before it alone is written.
+
+    Args:
+        array: the memory.
+        before_writing: called first; it may give the cell other memory.
+    """
+
+    __slots__ = ("_before_writing",)
+
+    def __init__(self, array, before_writing: Callable[[], None]):
+        super().__init__(array)
+        self._before_writing = before_writing
+
+    def write(self, array) -> None:
+        self._before_writing()
+        super().write(array)
+
+    def update(self, name: str, array) -> None:
+        self._before_writing()
+        super().update(name, array)
+
+    def fill(self, number) -> None:
+        self._before_writing()
+        super().fill(number)
 
 
 def release(cells: Iterable[Cell]) -> None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from distkeras import ops
 from distkeras.engine import context
+from distkeras.engine.deferred import DeferredSum
 from distkeras.engine.tensor import Tensor
 from distkeras.engine.updates import compile_numbers
 from distkeras.engine.variable import Variable
 from distkeras.errors import ArgumentError, NotBuiltError, UnknownVariableError
 from distkeras.optimizers.base import BaseOptimizer, HostNumber, slot_name
-from distkeras.optimizers.memory import Memory, Numbers, Stretch, composed
+from distkeras.optimizers.memory import Memory, Numbers, Slice, composed
 from distkeras.optimizers.rules import UpdateRule
 
 __all__ = ["Optimizer"]
@@ -45,7 +46,7 @@ class Plan:
 
     __slots__ = ("positions", "replaced", "stretches")
 
-    def __init__(self, positions: list[int], replaced: list[int], stretches: list[Stretch]):
+    def __init__(self, positions: list[int], replaced: list[int], stretches: list):
         self.positions, self.replaced, self.stretches = positions, replaced, stretches
 
 
@@ -191,10 +192,17 @@ class Optimizer(BaseOptimizer):
         for i, state in enumerate(states):
             if state != _WRITTEN:
                 by_position[i] = None
-            elif type(by_position[i]) is not Tensor:
+            elif not isinstance(by_position[i], Tensor):
                 by_position[i] = ops.convert_to_tensor(by_position[i])
         assert self._memory is not None
         step, rate = self._step.get(), self._rate()
+        if self._by_slices(plan, by_position):
+            slices = self._memory.slices(plan.stretches, by_position)
+            plan = Plan(plan.positions, [], slices)
+            for s in slices:
+                if isinstance(s, Slice):
+                    for i in s.positions:
+                        by_position[i] = None
         self._memory.store(by_position)
         self._replace(plan, step)
         if plan.positions:
@@ -205,6 +213,17 @@ class Optimizer(BaseOptimizer):
                     with context.changed(tapes=(), autocast=None):
                         v.assign(v.constraint(v.value))
         self._step.set(step + 1)
+
+    def _by_slices(self, plan: Plan, gradients: list) -> bool:
+        """Whether each rank may update a slice: nobody has to know a whole variable for it."""
+        return (
+            any(isinstance(g, DeferredSum) for g in gradients)
+            and self._rule is not None
+            and self._rule.scope == "element"
+            and type(self).update_step is Optimizer.update_step
+            and not (plan.replaced or self.use_ema or self.gradient_accumulation_steps)
+            and not (self.clipnorm or self.global_clipnorm)
+        )
 
     def _sorted(self, grads: list, variables: Any) -> tuple[list, tuple]:
         """Gradients and what is known of each, in the order in which the optimizer was built."""
@@ -361,12 +380,22 @@ class Optimizer(BaseOptimizer):
             return
         numbers = numbers | self._rule_numbers(rule, t, rate, advance=True)
         arrays += rule.symbols
+        slices = [s for s in plan.stretches if isinstance(s, Slice)]
+        sums = list({id(s.summed): s.summed for s in slices}.values())
+        for s in slices:
+            s.release(("p", *rule.symbols))
+        for summed in sums:
+            summed.open_update()
         for stretch in plan.stretches:
             if decay is not None and stretch.decays:
                 source = composed(rule.update, preparation, True)
                 stretch.run(source, arrays, numbers | {"decay": decay})
             else:
                 stretch.run(composed(rule.update, preparation, False), arrays, numbers)
+        for summed in sums:
+            summed.close_update()
+        for s in slices:
+            s.take_over()
 
     def _rule_numbers(self, rule: UpdateRule, t: int, rate: float, advance: bool) -> Numbers:
         """What a rule's statements know beside arrays; its state is advanced first."""

@@ -7,8 +7,10 @@ a) The batch is cut by rows (`data.sampler.share`); `step` tells the engine wher
 b) Losses divide by global denominators; batch normalization sums over ranks; random layers draw by
    global sample index.
 c) `GradientTape.gradient` hands the gradients of variables to `reduce_gradients`: they are placed
-   in one flat arena, which is summed over ranks by one collective for each dtype.
-d) Every rank applies the same update to its own copy of the model.
+   in one flat arena for each dtype, in memory that the ranks of a node share (`gradients.py`).
+d) An optimizer adds up and updates this rank's slice of them in one pass, and copies the other
+   slices of the parameters from the ranks that updated those. Where something has to be known of
+   whole gradients, every rank adds all of them up, and applies the same update to its own copy.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,9 +21,9 @@ from distkeras.devices.base import device_of
 from distkeras.distribution import beacon, collectives, denominators, messages
 from distkeras.distribution.batch import cross_rank_sum
 from distkeras.engine import context
-from distkeras.engine.arena import GradientArena, Layout, ParameterArena
 from distkeras.engine.tensor import Tensor
 from distkeras.strategies.base import Strategy
+from distkeras.strategies.gradients import GradientSums
 
 __all__ = ["DataParallel"]
 
@@ -36,7 +38,7 @@ class DataParallel(Strategy):
     def __init__(self, world):
         self.world = world
         self.rank, self.size = world.rank, world.size
-        self._arenas: dict[tuple[int, ...], list[GradientArena]] = {}
+        self._gradients = GradientSums(world)
 
     @contextmanager
     def step(self, offset: int, rows: int, global_rows: int) -> Iterator[None]:
@@ -52,6 +54,7 @@ class DataParallel(Strategy):
         try:
             with context.changed(**changes), denominators.using(messages.sum_of):
                 yield
+            self._gradients.leave()
         finally:
             beacon.place(before)
 
@@ -63,35 +66,9 @@ class DataParallel(Strategy):
             gradients: this rank's, one for each.
 
         Returns:
-            Tensors that show the summed gradients.
+            Tensors of the sums.
         """
-        arenas = self._arenas_for(variables)
-        position = {
-            id(v): (arena, i) for arena in arenas for i, v in enumerate(arena.layout.variables)
-        }
-        placed: dict[int, list] = {
-            id(arena): [None] * len(arena.layout.variables) for arena in arenas
-        }
-        for v, g in zip(variables, gradients, strict=True):
-            arena, i = position[id(v)]
-            placed[id(arena)][i] = g
-        for arena in arenas:
-            # A gradient may be an earlier one of this arena, which the sum below would change.
-            arena.release(range(len(arena.cells)))
-            arena.store(placed[id(arena)])
-            messages.sum_in_place(arena.flat)
-        return [position[id(v)][0].cells[position[id(v)][1]].tensor() for v in variables]
-
-    def _arenas_for(self, variables) -> list[GradientArena]:
-        key = tuple(id(v) for v in variables)
-        arenas = self._arenas.get(key)
-        if arenas is None:
-            ParameterArena(variables)  # those without a home get one, as when an optimizer is built
-            by_dtype: dict = {}
-            for v in variables:
-                by_dtype.setdefault(v.handle.array.dtype, []).append(v)
-            arenas = self._arenas[key] = [GradientArena(Layout(vs)) for vs in by_dtype.values()]
-        return arenas
+        return self._gradients.sum(variables, gradients)
 
     def start(self, variables: Sequence) -> None:
         for v in variables:
