@@ -27,7 +27,8 @@ class EngineState:
         abstract: whether shapes are being inferred: nothing may be drawn or changed.
         join: sums a tensor over ranks, `tensor -> tensor`, or `None`; `ranks`: over how many.
         reduce_gradients: makes gradients of variables global, `(variables, gradients) ->
-            gradients`, or `None`.
+            gradients`, or `None`; `gradient_places`: where it wants them, `variables -> {id of a
+            variable: array}`.
     """
 
     tapes: tuple = ()
@@ -39,6 +40,7 @@ class EngineState:
     join: Callable[[Any], Any] | None = None
     ranks: int = 1
     reduce_gradients: Callable[[list, list], list] | None = None
+    gradient_places: Callable[[list], dict[int, Any]] | None = None
 
 
 _IDLE = EngineState()

@@ -30,6 +30,8 @@ class Primitive:
         view: whether the result may share memory with the first input.
         outputs: the number of outputs; 0 where it depends on the arguments.
         expression: the scalar expression of an elementwise primitive, with its argument names.
+        vjp_into: `(entry, cotangent, index, out) -> bool`: computes the cotangent of one input into
+            an array, or answers that it cannot; `None` where it never can.
     """
 
     __slots__ = (
@@ -43,6 +45,7 @@ class Primitive:
         "shape",
         "view",
         "vjp",
+        "vjp_into",
     )
 
     def __init__(self, name, run, *, shape, batch, vjp, saves, view, outputs, expression=None):
@@ -59,6 +62,7 @@ class Primitive:
         self.view = view
         self.outputs = outputs
         self.expression = expression
+        self.vjp_into: Callable[[Any, Any, int, Any], bool] | None = None
 
     def saves(self, index: int) -> bool:
         """Whether the vjp reads input `index`."""

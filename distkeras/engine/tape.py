@@ -8,6 +8,7 @@ d) A tensor that a variable gave out and that the tape saved keeps its value whe
    assigned: the variable's storage gives it a copy first (`variable.py`).
 """
 
+from collections import Counter
 from typing import Any
 
 from distkeras.engine import context
@@ -191,7 +192,8 @@ class GradientTape:
         tapes = tuple(t for t in context.state().tapes if t is not self or recording)
         # Cotangents of what every rank knows are parts by nature: the rules for values do not hold.
         with context.changed(tapes=tapes, autocast=None, track_batch=False):
-            found = self._walk(self._seeds(target, output_gradients), uids)
+            seeds = self._seeds(target, output_gradients)
+            found = self._walk(seeds, uids, {} if tapes else _places(leaves, uids))
             gradients = [_total([found[u] for u in us if u in found]) for us in uids]
             if unconnected_gradients == "zero":
                 gradients = [
@@ -250,9 +252,15 @@ class GradientTape:
             seeds[t.uid] = add(seeds[t.uid], seed) if t.uid in seeds else seed
         return seeds
 
-    def _walk(self, cotangents: dict[int, Tensor], uids: list[list[int]]) -> dict[int, Tensor]:
+    def _walk(
+        self, cotangents: dict[int, Tensor], uids: list[list[int]], places: dict[int, Any]
+    ) -> dict[int, Tensor]:
         """Cotangents of the sources, by uid; entries of a tape that is not persistent are freed on
-        the way."""
+        the way.
+
+        Where a source is used once and has a place, an operation that can computes its cotangent
+        there.
+        """
         sources = {u for us in uids for u in us}
         reached = set(sources)
         wanted = []
@@ -261,6 +269,9 @@ class GradientTape:
             if True in needs:
                 reached.update(entry.out_uids)
                 wanted.append((entry, needs))
+        if places:
+            uses = Counter(u for entry, _ in wanted for u in entry.in_uids)
+            places = {u: a for u, a in places.items() if uses[u] == 1 and u not in cotangents}
         if not self.persistent:
             self._entries = []
         found = {u: g for u, g in cotangents.items() if u in sources}
@@ -274,6 +285,11 @@ class GradientTape:
                     zeros(shape=s, dtype=d) if g is None else g
                     for g, (s, d) in zip(given, entry.out_specs, strict=True)
                 ]
+            if places and entry.prim.vjp_into is not None:
+                for k, uid in enumerate(entry.in_uids):
+                    if uid in places and entry.prim.vjp_into(entry, given[0], k, places[uid]):
+                        found[uid] = Tensor(places[uid])
+                        needs[k] = False
             entry.needs = needs
             answers = entry.prim.vjp(entry, *given)
             if not isinstance(answers, tuple):
@@ -286,6 +302,19 @@ class GradientTape:
                 if uid in sources:
                     found[uid] = g
         return found
+
+
+def _places(leaves: list, uids: list[list[int]]) -> dict[int, Any]:
+    """uid -> where a strategy wants the gradient of a variable that was read once."""
+    wants = context.state().gradient_places
+    if wants is None:
+        return {}
+    arrays = wants([leaf for leaf in leaves if hasattr(leaf, "handle")])
+    return {
+        us[0]: arrays[id(leaf)]
+        for leaf, us in zip(leaves, uids, strict=True)
+        if len(us) == 1 and id(leaf) in arrays
+    }
 
 
 def _total(parts: list):

@@ -49,6 +49,7 @@ class DataParallel(Strategy):
             "join": cross_rank_sum,
             "ranks": self.size,
             "reduce_gradients": self.reduce_gradients,
+            "gradient_places": self._gradients.places,
         }
         before = beacon.place(beacon.IN_STEP)
         try:

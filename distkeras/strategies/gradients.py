@@ -10,6 +10,7 @@ c) A small arena, one on a GPU, and one for which there is no memory to share is
 
 import weakref
 from collections.abc import Sequence
+from typing import Any
 
 from distkeras import config
 from distkeras.devices.base import device_of
@@ -42,7 +43,14 @@ class _Arena:
             self.shared = SharedSum.make(world, size, dtype)
         self.gradients = GradientArena(self.layout, self.shared.mine if self.shared else None)
         self._given: list[weakref.ref[DeferredSum]] = []
-        self._open = False
+        self._begun = self._open = False
+
+    def begin(self) -> None:
+        """Before gradients are placed: sums that somebody holds are computed, on all ranks."""
+        if self.shared is not None and not self._begun:
+            self.leave()
+            self.shared.begin()
+            self._begun = True
 
     def sum(self, gradients: list) -> list:
         """The sums over ranks.
@@ -61,11 +69,10 @@ class _Arena:
             self.gradients.store(gradients)
             messages.sum_in_place(self.gradients.flat, detail)
             return [None if g is None else c.tensor() for g, c in self._pairs(gradients)]
-        self.leave()
-        self.shared.begin()
+        self.begin()
         self.gradients.store(gradients)
         self.shared.arrive(f"{detail}, {hash(tuple(written))}")
-        self._open = True
+        self._begun, self._open = False, True
         sums = [
             None if g is None else DeferredSum(c.array, self.shared, offset)
             for (g, c), offset in zip(self._pairs(gradients), self.layout.offsets, strict=True)
@@ -120,6 +127,20 @@ class GradientSums:
             known[1][i] = g
         sums = {key: arena.sum(given) for key, (arena, given) in by_arena.items()}
         return [sums[id(arena)][i] for arena, i in places]
+
+    def places(self, variables: list) -> dict[int, Any]:
+        """Where gradients may be computed at once, by id of the variable.
+
+        Args:
+            variables: of which some or all have a gradient.
+        """
+        found = {}
+        for v in variables:
+            arena, i = self._places.get(id(v), (None, 0))
+            if arena is not None and arena.shared is not None:
+                arena.begin()
+                found[id(v)] = arena.gradients.cells[i].array
+        return found
 
     def leave(self) -> None:
         """The end of a step."""

@@ -1,5 +1,6 @@
 """Products of matrices. Half precision is multiplied in float32."""
 
+from distkeras.devices.base import device_of
 from distkeras.engine import batch
 from distkeras.engine.primitive import primitive
 from distkeras.engine.primitives.reduce import sum_to
@@ -38,6 +39,19 @@ def matmul(xp, x, y):
     if x.dtype.itemsize == 2:
         return xp.matmul(x.astype("float32"), y.astype("float32")).astype(x.dtype)
     return xp.matmul(x, y)
+
+
+def _matmul_vjp_into(e, g, index, out) -> bool:
+    x, g = e.x[0].array, g.array
+    if index != 1 or x.ndim != 2 or g.ndim != 2 or out.dtype.itemsize < 4:
+        return False
+    if not x.dtype == g.dtype == out.dtype:
+        return False
+    device_of(out).xp.matmul(x.T, g, out=out)
+    return True
+
+
+matmul.vjp_into = _matmul_vjp_into
 
 
 def _parse(subscripts: str, shapes):
