@@ -8,6 +8,7 @@ reads them. An optimizer that finds such a tensor unread adds up and updates in 
 from typing import Any, Protocol
 
 from distkeras.devices.base import device_of
+from distkeras.engine.dtypes import name_of
 from distkeras.engine.tensor import Tensor, _next_uid
 
 __all__ = ["DeferredSum", "Summed"]
@@ -90,6 +91,11 @@ class DeferredSum(Tensor):
     def shape(self) -> tuple[int, ...]:
         """The shape, a tuple of ints."""
         return self.own.shape
+
+    @property
+    def dtype(self) -> str:
+        """The dtype's name."""
+        return name_of(self.own.dtype)
 
     @property
     def ndim(self) -> int:
