@@ -321,8 +321,12 @@ class Update:
         body = self._bind(xp)
         numbers = self._numbers(*scalars)
         kernel = self._kernel(work.name) if xp is np else None
-        if kernel is not None and not half and kernel.run(arrays, numbers):
+        if half:
+            kernel = None
+        by_blocks = before is not None or after is not None
+        if kernel is not None and not by_blocks and kernel.run(arrays, numbers):
             return
+        given = numbers
         with np.errstate(all="ignore"):
             if xp is np:
                 # A ufunc converts an array of no axes faster than a Python float.
@@ -339,7 +343,7 @@ class Update:
                     before(i, j, views)
                 if half:
                     self._half(body, scratch, views, numbers, work)
-                else:
+                elif kernel is None or not (by_blocks and kernel.run(views, given)):
                     body(*scratch, *views, *numbers)
                 if after is not None:
                     after(i, j, views)

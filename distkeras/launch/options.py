@@ -16,6 +16,7 @@ __all__ = ["MAIN_JOB", "OUTPUTS", "Options", "parse"]
 MAIN_JOB = "distkeras.launch.digits:main"
 OUTPUTS = ("rank0", "all")
 _TIMES = ("grace", "step_timeout", "user_timeout")
+DETERMINISMS = ("fast", "reproducible")
 
 _DESCRIPTION = """\
 Run a program on the ranks of an MPI job, so that distkeras trains one model on all of them.
@@ -87,6 +88,14 @@ _VALUED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "one that is drawn and shown, for more than one rank only)",
         },
     ),
+    (
+        ("--determinism",),
+        {
+            "choices": DETERMINISMS,
+            "help": "reproducible: the same bits in every run on as many ranks (default); fast: "
+            "the MPI library may choose the order of additions",
+        },
+    ),
     *(
         (
             (f"--{name}",),
@@ -121,7 +130,8 @@ class Options:
         output: `"rank0"` or `"all"`.
         run_dir: the run directory, None for a default.
         seed: seed of all random numbers, or None.
-        times: environment variable -> value, of the limits in seconds that the command line sets.
+        times: environment variable -> value, of the limits in seconds, and of other settings, that
+            the command line sets.
         target: script, module or module:function.
         arguments: what follows the target.
     """
@@ -204,6 +214,8 @@ def _parse(argv: Sequence[str] | None, place: environment.Launched | None) -> Op
         target, arguments = MAIN_JOB, rest
     limits = {f"DISTKERAS_{name.upper()}": getattr(found, name) for name in _TIMES}
     times = {name: f"{value:g}" for name, value in limits.items() if value is not None}
+    if found.determinism is not None:
+        times["DISTKERAS_DETERMINISM"] = found.determinism
     return Options(
         found.ranks, found.output, found.run_dir, found.seed, times, target, tuple(arguments)
     )
