@@ -320,13 +320,11 @@ class Update:
         work = np.dtype("float32") if half else dtype
         body = self._bind(xp)
         numbers = self._numbers(*scalars)
-        kernel = self._kernel(work.name) if xp is np else None
-        if half:
-            kernel = None
-        by_blocks = before is not None or after is not None
-        if kernel is not None and not by_blocks and kernel.run(arrays, numbers):
-            return
         given = numbers
+        kernel = self._kernel(work.name) if xp is np and not half else None
+        whole = before is None and after is None
+        if kernel is not None and whole and kernel.run(arrays, given):
+            return
         with np.errstate(all="ignore"):
             if xp is np:
                 # A ufunc converts an array of no axes faster than a Python float.
@@ -343,7 +341,7 @@ class Update:
                     before(i, j, views)
                 if half:
                     self._half(body, scratch, views, numbers, work)
-                elif kernel is None or not (by_blocks and kernel.run(views, given)):
+                elif kernel is None or whole or not kernel.run(views, given):
                     body(*scratch, *views, *numbers)
                 if after is not None:
                     after(i, j, views)
