@@ -320,14 +320,10 @@ def publish_calls(word: Any) -> None:
     """Keep the ordinal of this rank's newest collective where the node's other ranks see it.
 
     Args:
-        word: a writable sequence, whose first entry is set at each call from now on.
+        word: a writable sequence, whose first entry is set at each call on several ranks from now
+            on; None ends that.
 
     Example:
-        >>> word = [0]
-        >>> publish_calls(word)
-        >>> barrier()
-        >>> word[0] > 0
-        True
         >>> publish_calls(None)
     """
     global _published
