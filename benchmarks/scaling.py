@@ -7,7 +7,8 @@ trains alone, then N independent processes at once, then N ranks; with `--peer`,
 environment with PyTorch, also N independent PyTorch processes and DistributedDataParallel over
 gloo. All compute with one thread each. Efficiency is the speed of the ranks over the summed speed
 of the independent processes of the same round. Where those slow each other below 95 % of the
-process alone, the machine and not the library is measured: the round is discarded and counted.
+process alone, the machine and not the library is measured: the round is discarded and counted. The
+processor time that a sample takes is compared too: it says less, but also on a busy machine.
 
 Then the phases of a step, and the reduction and update of a 784-4096-4096-10 network (80 MB of
 gradients) against the time that the machine needs to move the bytes that have to be touched.
@@ -47,6 +48,7 @@ class Bench:
     def __init__(self, arguments: argparse.Namespace, env: dict[str, str]):
         self.n, self.seconds = arguments.ranks, str(arguments.seconds)
         self.peer, self.env = arguments.peer, env
+        self.cpu: list[float] = []
 
     def ranks(self, what: str, *args: str) -> dict:
         """One job of N ranks; what its rank 0 prints."""
@@ -67,10 +69,13 @@ class Bench:
     def round(self) -> dict[str, float]:
         """The speeds of one round, samples a second."""
         fit = ours("fit", self.seconds)
+        independent = self.at_once(fit, self.n)
+        ranks = self.ranks("fit", self.seconds)
+        self.cpu.append(statistics.mean(x["cpu"] for x in independent) / ranks["cpu"])
         found = {
             "alone": self.at_once(fit, 1)[0]["speed"],
-            "independent": sum(x["speed"] for x in self.at_once(fit, self.n)),
-            "ranks": self.ranks("fit", self.seconds)["speed"],
+            "independent": sum(x["speed"] for x in independent),
+            "ranks": ranks["speed"],
         }
         if self.peer:
             torch = [self.peer, str(WORKERS), "torch", self.seconds]
@@ -108,6 +113,10 @@ def report_efficiency(bench: Bench, rounds: int, limit: int) -> None:
             reached = "reached" if statistics.median(ratios) >= GOAL else "MISSED"
             goal = f"   goal: {GOAL:.2f}, {reached}"
         print(f"{name}: efficiency {machine.spread(ratios)} ({said}){goal}")
+    print(
+        "processor time of a sample, independent to rank 0 (rounds on a busy machine count too, "
+        f"waiting does not): {machine.spread(bench.cpu)}"
+    )
 
 
 def report_phases(bench: Bench) -> None:
