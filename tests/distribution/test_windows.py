@@ -172,20 +172,17 @@ def test_where_one_rank_cannot_share_none_does(heap, comm, who, limit, soft):
     size = heap.size
     with limited(limit, soft()) if comm.rank == who else nullcontext():
         assert heap.take(size + (150 << 20)) is None
-    assert heap.size == size
+    assert heap.size <= size  # segments that nobody uses were given back
     assert heap.take(10) is not None
 
 
 def test_training_goes_on_where_nothing_can_be_shared(run_program, needs_mpi, tmp_path):
     program = textwrap.dedent(
         """
-        import resource, zlib
+        import zlib
         import numpy as np
         import distkeras as keras
-        from distkeras import distribution
 
-        if LIMITED and distribution.rank() == 0:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 12, resource.RLIM_INFINITY))
         keras.utils.set_random_seed(3)
         x = np.random.default_rng(0).random((64, 64), dtype="float32")
         model = keras.Sequential([keras.Input((64,)), keras.layers.Dense(500)])
@@ -194,10 +191,13 @@ def test_training_goes_on_where_nothing_can_be_shared(run_program, needs_mpi, tm
         print(zlib.crc32(b"".join(v.numpy().tobytes() for v in model.optimizer.variables)))
         """
     )
+    (tmp_path / "program.py").write_text(program)
     done = []
-    for limited in (False, True):
-        (tmp_path / "program.py").write_text(program.replace("LIMITED", str(limited)))
-        done.append(run_program(["-m", "distkeras.launch", "program.py"], n=3, timeout=120))
+    for memory in ("auto", "1000"):
+        env = {"DISTKERAS_SHARED_MEMORY": memory}
+        done.append(
+            run_program(["-m", "distkeras.launch", "program.py"], n=3, env=env, timeout=120)
+        )
         assert done[-1].returncode == 0, done[-1].stderr
     free, limited = done
     assert "too little memory" not in free.stderr
@@ -210,6 +210,6 @@ def test_training_goes_on_where_nothing_can_be_shared(run_program, needs_mpi, tm
 def test_more_than_there_is_is_refused_on_all_ranks(heap):
     size = heap.size
     assert heap.take(1 << 60) is None
-    assert heap.size == size
+    assert heap.size <= size  # segments that nobody uses were given back
     assert windows.heap_of(distribution.initialize()) is heap
     assert heap.take(10) is not None
