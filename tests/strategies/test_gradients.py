@@ -10,6 +10,7 @@ import distkeras as keras
 from distkeras import GradientTape, distribution, layers, ops, optimizers
 from distkeras.distribution.windows import heap_of
 from distkeras.engine.deferred import DeferredSum
+from distkeras.errors import ConfigurationError
 from distkeras.optimizers.memory import Slice
 from distkeras.strategies import DataParallel
 
@@ -372,3 +373,27 @@ def test_an_update_on_some_ranks_only_is_an_error(run_program, needs_mpi, tmp_pa
     assert done.returncode not in (0, None)
     assert not done.timed_out
     assert "CollectiveMismatchError" in done.stderr
+
+
+# --- the setting ---
+
+
+def test_the_launcher_sets_determinism(run_program, needs_mpi, tmp_path):
+    text = "from distkeras import config\nprint(config.determinism())\n"
+    (tmp_path / "say.py").write_text(text)
+    launch = ["-m", "distkeras.launch"]
+    assert run_program([*launch, "say.py"]).stdout == "reproducible\n"
+    assert run_program([*launch, "--determinism", "fast", "say.py"]).stdout == "fast\n"
+    done = run_program([*launch, "-n", "2", "--output", "all", "--determinism=fast", "say.py"])
+    assert sorted(done.stdout.splitlines()) == ["[0] fast", "[1] fast"], done.stderr
+    refused = run_program([*launch, "--determinism", "some", "say.py"])
+    assert refused.returncode == 2
+    assert "--determinism" in refused.stderr
+
+
+def test_determinism_is_checked(monkeypatch):
+    with pytest.raises(ConfigurationError, match="Unknown `determinism`: 'some'"):
+        keras.config.set_determinism("some")
+    monkeypatch.setenv("DISTKERAS_DETERMINISM", "other")
+    with pytest.raises(ConfigurationError, match="'other'"):
+        keras.config.determinism()
