@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from distkeras.distribution import collectives
+from distkeras.distribution import beacon, collectives
 from distkeras.distribution.flags import LINE, Flags
 from distkeras.distribution.nodes import nodes_of
 from distkeras.distribution.ordered import ordered_sum, sum_by_slices, work_dtype
@@ -31,6 +31,8 @@ from distkeras.distribution.world import World
 from distkeras.errors import CollectiveMismatchError
 
 __all__ = ["SharedSum"]
+
+_KIND = beacon.KINDS.index("reduce")
 
 
 class SharedSum:
@@ -157,7 +159,14 @@ class SharedSum:
     # --- waiting ---
 
     def _wait(self, phase: int) -> None:
-        self._flags.wait(phase, lambda: self._check_the_others(phase))
+        if not self._flags.behind(phase):
+            self._heap.fence()
+            return
+        beacon.enter(collectives.last_call()[0], _KIND)  # those who look for late ranks see it
+        try:
+            self._flags.wait(phase, lambda: self._check_the_others(phase))
+        finally:
+            beacon.leave()
 
     def _check_the_others(self, phase: int) -> None:
         """A rank that makes another call will never do its part of this one."""
