@@ -32,7 +32,7 @@
 
     UnlaunchedWarning (UserWarning)          independent trainings run where one was meant
     PluginWarning (UserWarning)              a plugin is broken and left out
-    OwnRowsWarning (UserWarning)             a loss of rows among each other saw one rank's rows
+    WholeBatchWarning (UserWarning)          rows meet rows of other ranks, which has a cost
 
 Each also derives from the built-in exception that Keras raises in its place, so code written for
 Keras catches it. A message says what was expected, what came, where, and what to do.
@@ -57,7 +57,6 @@ __all__ = [
     "NotCompiledError",
     "NotInitializedError",
     "NotSettableError",
-    "OwnRowsWarning",
     "ParameterMismatchError",
     "PluginError",
     "PluginWarning",
@@ -71,6 +70,7 @@ __all__ = [
     "UnreadableFileError",
     "UnsafeFileError",
     "UnwritableFileError",
+    "WholeBatchWarning",
 ]
 
 
@@ -196,8 +196,8 @@ class UnlaunchedWarning(UserWarning):
     """A launcher started several processes that do not know each other."""
 
 
-class OwnRowsWarning(UserWarning):
-    """A loss relates rows of the batch to each other, but saw those of one rank only."""
+class WholeBatchWarning(UserWarning):
+    """An operation relates rows of the batch to each other: each rank computes it for all rows."""
 
 
 class PluginWarning(UserWarning):

@@ -38,6 +38,8 @@ class BackupAndRestore(Callback):
         'epoch'
     """
 
+    _reads_batch_logs = False
+
     def __init__(
         self,
         backup_dir: str | os.PathLike,

@@ -8,8 +8,8 @@ __all__ = ["Callback"]
 class Callback:
     """Code that runs at events of `fit`, `evaluate` and `predict`: override the events that matter.
 
-    On several ranks every rank runs it, with the same logs at an epoch's end; the logs of a batch
-    are those of the rank's own rows.
+    On several ranks every rank runs it, with the same logs, which are those of all rows. (Where it
+    runs on one rank only, the logs of a batch are those of that rank's rows.)
 
     Attributes:
         params: `{"verbose", "epochs", "steps"}` of the running call.
@@ -26,6 +26,8 @@ class Callback:
     """
 
     runs_on: str | int = "all"
+    # Whether the logs of batches are looked at: those of several ranks are joined for it.
+    _reads_batch_logs = True
 
     def __init__(self):
         self.params: dict = {}

@@ -117,6 +117,20 @@ class CallbackList(Callback):
         """Whether any callback defines a batch event."""
         return bool(self._listeners[event])
 
+    def wants_logs(self, event: str) -> bool:
+        """Whether a callback that runs on all ranks may look at the logs of a batch event.
+
+        Example:
+            >>> CallbackList().wants_logs("on_train_batch_end")
+            False
+        """
+        return any(
+            _defines(c, event)
+            and getattr(c, "runs_on", "all") == "all"
+            and getattr(c, "_reads_batch_logs", True)
+            for c in self.callbacks
+        )
+
 
 def _check(callback: Any) -> None:
     if isinstance(callback, type) or not hasattr(callback, "set_model"):

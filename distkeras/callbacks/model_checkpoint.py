@@ -42,6 +42,8 @@ class ModelCheckpoint(MonitorCallback):
         'epoch'
     """
 
+    _reads_batch_logs = False
+
     def __init__(
         self,
         filepath: str | os.PathLike,

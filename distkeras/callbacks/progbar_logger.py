@@ -17,6 +17,8 @@ class ProgbarLogger(Callback):
     pipes. While an epoch runs it shows the metrics of rank 0's rows, at its end those of all.
     """
 
+    _reads_batch_logs = False
+
     def __init__(self):
         super().__init__()
         self.seen = 0

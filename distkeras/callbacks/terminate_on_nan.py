@@ -24,6 +24,8 @@ class TerminateOnNaN(Callback):
         True
     """
 
+    _reads_batch_logs = False
+
     def __init__(self, raise_error: bool = False):
         super().__init__()
         self.raise_error = raise_error

@@ -33,6 +33,7 @@ __all__ = [
     "joined_part",
     "joined_sum",
     "local",
+    "one_process",
     "share",
     "using",
 ]
@@ -178,4 +179,23 @@ def local() -> Iterator[None]:
         3
     """
     with using(None), context.changed(track_batch=False):
+        yield
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """A `with` block within which everything is as in a process without others: for what every
+    rank computes from the rows of all.
+
+    Example:
+        >>> with using(lambda n: 2 * n), one_process():
+        ...     active()
+        False
+    """
+    alone = context.EngineState()
+    changes = {
+        name: getattr(alone, name)
+        for name in "track_batch sample_offset rows join ranks gather own reduce_gradients".split()
+    }
+    with using(None), context.changed(**changes):
         yield

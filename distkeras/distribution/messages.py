@@ -11,7 +11,7 @@ from distkeras.devices.base import device_of
 from distkeras.distribution import collectives, ordered, requests
 from distkeras.engine.tensor import Tensor, from_host
 
-__all__ = ["differing", "of_all_ranks", "sum_in_place", "sum_of", "totals", "union"]
+__all__ = ["differing", "extremes", "of_all_ranks", "sum_in_place", "sum_of", "totals", "union"]
 
 
 def sum_of(x: Any) -> Any:
@@ -22,7 +22,7 @@ def sum_of(x: Any) -> Any:
         (2, 0.5)
     """
     if isinstance(x, Tensor):
-        host = x.numpy()
+        host = device_of(x.array).to_host(x.array)
         return from_host(collectives.all_reduce(host).reshape(host.shape), x.dtype)
     if isinstance(x, int):
         return int(collectives.all_reduce(np.array([x], np.int64))[0])
@@ -62,7 +62,24 @@ def totals(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         return []
     # In float64 counts stay exact, and sums of float32 lose nothing.
     parts = [np.asarray(a, np.float64).reshape(-1) for a in arrays]
-    flat = collectives.all_reduce(np.concatenate(parts))
+    return _cut(collectives.all_reduce(np.concatenate(parts)), arrays)
+
+
+def extremes(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """The largest values of host arrays over ranks, element by element, in one message.
+
+    Example:
+        >>> extremes([np.ones(2, "float32")])[0].tolist()
+        [1.0, 1.0]
+    """
+    if not arrays:
+        return []
+    flat = np.concatenate([np.asarray(a, np.float64).reshape(-1) for a in arrays])
+    return _cut(collectives.all_reduce(flat, "max"), arrays)
+
+
+def _cut(flat: np.ndarray, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """A flat array in the shapes and dtypes of others."""
     found, start = [], 0
     for a in arrays:
         found.append(flat[start : start + a.size].reshape(a.shape).astype(a.dtype))

@@ -6,18 +6,21 @@ at least one is not `None`. The answer is the position in the output, `REDUCED` 
 summed up: partial results of ranks add up), or `MIXED` (a row of the result depends on several
 rows, or nobody can tell). `JOINED` marks what was summed over ranks: it depends on
 all rows and is the same everywhere.
+
+What a rule calls MIXED is computed from the whole batch where a step says how to gather it: see
+the last part of this file.
 """
 
-import warnings
-from typing import Final
+from typing import Any, Final
 
-from distkeras.engine.rows import Axis, axis_in, form_of, mark_of
-from distkeras.errors import OwnRowsWarning
+from distkeras.engine.context import state
+from distkeras.engine.rows import Axis, axis_in, everywhere, form_of, is_derived, mark_of
 
 __all__ = [
     "JOINED",
     "MIXED",
     "REDUCED",
+    "WHOLE",
     "along",
     "elementwise",
     "first",
@@ -25,14 +28,16 @@ __all__ = [
     "matmul",
     "mixed",
     "none",
+    "of_whole_batch",
+    "own_rows_of",
     "propagate",
     "reduce",
-    "warn_of_own_rows",
 ]
 
 REDUCED: Final = "reduced"
 MIXED: Final = "mixed"
 JOINED: Final = "joined"
+WHOLE: Final = "whole"
 
 
 def mixed(axes, shapes, params, out_shape):
@@ -136,7 +141,7 @@ def align(prim, inputs, params, current):
         current: the engine's state, which says how parts are joined.
     """
     marks = [t.batch for t in inputs]
-    elsewhere = all(m in (None, JOINED, REDUCED) for m in marks)
+    elsewhere = all(m in (None, JOINED, WHOLE, REDUCED) for m in marks)
     parts = marks.count(REDUCED)
     if prim.batch is none or current.join is None:
         return inputs, params
@@ -163,18 +168,6 @@ def _nth(t, current):
     return PRIMITIVES["scale"](t, a=1 / current.ranks)
 
 
-def warn_of_own_rows(mark, ranks: int, stacklevel: int) -> None:
-    """Warn where a loss relates rows to each other: each rank sees its own alone."""
-    if mark == MIXED and ranks > 1:
-        warnings.warn(
-            "The loss relates rows of the batch to each other (products of rows with rows, an "
-            "extreme over the batch, ...). Each rank computes it from its own rows, so results "
-            "depend on the number of ranks. Sums and means over the batch do not.",
-            OwnRowsWarning,
-            stacklevel=stacklevel,
-        )
-
-
 def propagate(prim, inputs, outputs, params) -> None:
     """Set `batch` of the outputs of a primitive that has just run (called by the dispatch point
     where it is tracked; parts of sums have been aligned)."""
@@ -184,7 +177,7 @@ def propagate(prim, inputs, outputs, params) -> None:
             for out in outputs:
                 out.batch = axis_in(params["shape"])
         return
-    axes = tuple(None if m == JOINED else m for m in marks)
+    axes = tuple(None if m in (JOINED, WHOLE) else m for m in marks)
     for out in outputs:
         if prim.batch is none:
             out.batch = JOINED if prim.name == "cross_rank_sum" else None
@@ -193,7 +186,7 @@ def propagate(prim, inputs, outputs, params) -> None:
         elif REDUCED in axes:
             out.batch = REDUCED
         elif all(a is None for a in axes):
-            out.batch = JOINED
+            out.batch = WHOLE if WHOLE in marks else JOINED
         else:
             shapes = tuple(t.array.shape for t in inputs)
             out.batch = _of_form(axes, prim.batch(axes, shapes, params, out.array.shape))
@@ -207,3 +200,93 @@ def _of_form(axes, found):
         return found
     forms = {form_of(a) for a in axes if a is not None}
     return mark_of(found, forms.pop()) if len(forms) == 1 else MIXED
+
+
+# --- rows that meet rows of other ranks --------------------------------------------------------
+#
+# Where an operation relates rows to each other no rank can compute its rows alone:
+#   a. `bind` gathers the inputs' rows of all ranks and runs the operation again, on every rank;
+#   b. the result, and what is made of it, is marked WHOLE: the same everywhere, with all rows;
+#   c. where it meets a rank's rows element by element it gives up its own rows (no message); where
+#      they meet otherwise, these are gathered too.
+# The first run of (a) is in vain; a rank without rows may fail in it: `bind` asks the rule then.
+
+
+def of_whole_batch(prim, inputs, params, current) -> tuple | None:
+    """Inputs with the rows of all ranks, and parameters that count them; `None` where there is
+    nothing to gather.
+
+    Args:
+        prim: the primitive that relates rows.
+        inputs: its inputs.
+        params: its parameters.
+        current: the engine's state, which says how rows are gathered.
+    """
+    if current.gather is None or not any(type(t.batch) in (int, Axis) for t in inputs):
+        return None
+    gathered = tuple(
+        current.gather(t, prim.name) if type(t.batch) in (int, Axis) else t for t in inputs
+    )
+    return gathered, {name: everywhere(value) for name, value in params.items()}
+
+
+def mixes(prim, inputs, specs, params) -> bool:
+    """Whether a primitive relates rows of its inputs, also where it cannot run.
+
+    Args:
+        prim, inputs, params: the primitive and what it is given.
+        specs: the shapes of the inputs, as shape rules take them.
+    """
+    axes = tuple(None if t.batch in (JOINED, WHOLE) else t.batch for t in inputs)
+    if all(a is None for a in axes) or REDUCED in axes:
+        return False
+    if any(is_derived(value) for value in params.values()):
+        return True  # a size that has a meaning only for the whole batch
+    try:
+        answer: Any = prim.shape(*specs, **params)
+    except Exception:
+        return False  # the operation is wrong for other reasons
+    shape = (answer if prim.outputs == 1 else answer[0])[0]
+    found = prim.batch(axes, tuple(t.array.shape for t in inputs), params, shape)
+    return MIXED in (found, _of_form(axes, found))
+
+
+def meet(prim, inputs, params, current):
+    """Step (c): the inputs and parameters of a primitive of which some inputs are WHOLE."""
+    if current.gather is None or prim.batch is none:
+        return inputs, params
+    if not any(type(t.batch) in (int, Axis) for t in inputs):
+        return inputs, {name: everywhere(value) for name, value in params.items()}
+    if prim.batch is not elementwise:
+        return of_whole_batch(prim, inputs, params, current) or (inputs, params)
+    places = {t.batch - len(t.array.shape) for t in inputs if type(t.batch) in (int, Axis)}
+    if len(places) != 1:
+        return inputs, params
+    place = places.pop()
+    form = next(form_of(t.batch) for t in inputs if type(t.batch) in (int, Axis))
+    rows = current.rows[1] * form[0] * form[1]
+
+    def own(t):
+        axis = place + len(t.array.shape)
+        if t.batch != WHOLE or axis < 0 or t.array.shape[axis] != rows:
+            return t
+        return current.own(t, mark_of(axis, form))
+
+    return tuple(map(own, inputs)), params
+
+
+def own_rows_of(*tensors):
+    """Tensors with samples along their first axis, of which some hold the rows of all ranks and
+    others those of this one: this rank's rows of each.
+
+    Args:
+        *tensors: tensors, or shapes of such.
+    """
+    current = state()
+    marks = [getattr(t, "batch", None) for t in tensors]
+    if current.own is None or WHOLE not in marks or 0 not in marks:
+        return tensors
+    return tuple(
+        current.own(t, 0) if m == WHOLE and t.array.shape[:1] == current.rows[1:] else t
+        for t, m in zip(tensors, marks, strict=True)
+    )

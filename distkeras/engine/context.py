@@ -26,6 +26,8 @@ class EngineState:
             ranks.
         abstract: whether shapes are being inferred: nothing may be drawn or changed.
         join: sums a tensor over ranks, `tensor -> tensor`, or `None`; `ranks`: over how many.
+        gather: the rows of all ranks of a tensor, `(tensor, what for) -> tensor`, or `None`; `own`:
+            this rank's rows of such a tensor, `(tensor, batch axis) -> tensor`.
         reduce_gradients: makes gradients of variables global, `(variables, gradients) ->
             gradients`, or `None`; `gradient_places`: where it wants them, `variables -> {id of a
             variable: array}`.
@@ -39,6 +41,8 @@ class EngineState:
     abstract: bool = False
     join: Callable[[Any], Any] | None = None
     ranks: int = 1
+    gather: Any = None
+    own: Any = None
     reduce_gradients: Callable[[list, list], list] | None = None
     gradient_places: Callable[[list], dict[int, Any]] | None = None
 

@@ -32,9 +32,14 @@ def bind(prim, *inputs, **params):
     except AttributeError:
         return _abstract(prim, inputs, params)
     current = state()
-    if current.track_batch and batch_rules.REDUCED in [t.batch for t in inputs]:
-        inputs, params = batch_rules.align(prim, inputs, params, current)
-        arrays = [t.array for t in inputs]
+    if current.track_batch:
+        marks = [t.batch for t in inputs]
+        if batch_rules.REDUCED in marks:
+            inputs, params = batch_rules.align(prim, inputs, params, current)
+            arrays = [t.array for t in inputs]
+        if batch_rules.WHOLE in marks:
+            inputs, params = batch_rules.meet(prim, inputs, params, current)
+            arrays = [t.array for t in inputs]
     if current.abstract:
         answer = _abstract(prim, inputs, params)
         if _has_unknown_size(answer):
@@ -47,6 +52,12 @@ def bind(prim, *inputs, **params):
         else:
             result = prim.run(xp, *arrays, **params)
     except Exception as error:
+        if current.track_batch and current.gather is not None:
+            specs = [_spec(prim, t) for t in inputs]
+            if batch_rules.mixes(prim, inputs, specs, params):
+                whole = batch_rules.of_whole_batch(prim, inputs, params, current)
+                if whole is not None:
+                    return bind(prim, *whole[0], **whole[1])
         explanation = _explain(prim, inputs, params, error)
         if explanation is None:
             raise
@@ -56,14 +67,18 @@ def bind(prim, *inputs, **params):
         outputs = (out,)
     else:
         out = outputs = tuple(Tensor(array) for array in result)
+    if current.track_batch:
+        batch_rules.propagate(prim, inputs, outputs, params)
+        if batch_rules.MIXED in [o.batch for o in outputs]:
+            whole = batch_rules.of_whole_batch(prim, inputs, params, current)
+            if whole is not None:
+                return bind(prim, *whole[0], **whole[1])
     if prim.view and inputs and inputs[0].cell is not None:
         for o in outputs:
             inputs[0].cell.show(o)
     if current.tapes:
         for tape in current.tapes:
             tape.record(prim, params, inputs, outputs)
-    if current.track_batch:
-        batch_rules.propagate(prim, inputs, outputs, params)
     return out
 
 

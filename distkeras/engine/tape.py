@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 from distkeras.engine import context
-from distkeras.engine.batch import JOINED, MIXED, warn_of_own_rows
+from distkeras.engine.batch import JOINED, MIXED, WHOLE
 from distkeras.engine.primitives import add, full_like, scale, zeros
 from distkeras.engine.tensor import Tensor
 from distkeras.errors import GradientError
@@ -237,9 +237,9 @@ class GradientTape:
                     f"A gradient's target must be a tensor, got {type(t).__qualname__}."
                 )
             # The ranks' losses add up to the global one. What is no part of a sum over rows each
-            # rank has whole, or estimates from its own rows: each counts its share.
-            warn_of_own_rows(t.batch, context.state().ranks, stacklevel=4)
-            share = 1 / context.state().ranks if t.batch in (None, JOINED, MIXED) else 1
+            # rank has whole: each counts its share.
+            known = t.batch in (None, JOINED, WHOLE, MIXED)
+            share = 1 / context.state().ranks if known else 1
             if weight is None:
                 seed = full_like(t, value=share)
             elif tuple(weight.shape) != t.shape:

@@ -8,6 +8,7 @@ import numpy as np
 
 from distkeras.devices.base import _BY_ARRAY_TYPE, current_device, device_of
 from distkeras.engine import dtypes
+from distkeras.engine.context import state
 from distkeras.engine.rows import marked
 from distkeras.errors import AbstractValueError, ArgumentError
 
@@ -121,7 +122,15 @@ class Tensor(Operators):
         return device_of(self.array)
 
     def numpy(self) -> np.ndarray:
-        """The values as a new NumPy array, which belongs to the caller."""
+        """The values as a new NumPy array, which belongs to the caller.
+
+        Where the tensor is a rank's part of a sum over rows they are those of the sum: ranks join
+        it, and all of them must ask.
+        """
+        if self.batch == "reduced":
+            step = state()
+            if step.track_batch and step.join is not None:
+                return step.join(self).numpy()
         return device_of(self.array).to_host(self.array)
 
     def __array__(self, dtype=None, copy=None):

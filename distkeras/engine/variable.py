@@ -194,7 +194,7 @@ class Variable(Operators):
         name = name or auto_name("variable")
         if not isinstance(name, str) or "/" in name:
             raise ArgumentError(f"A variable's `name` must be a string without '/', got {name!r}.")
-        if aggregation not in (None, "none", "mean", "sum", "only_first_replica"):
+        if aggregation not in (None, "none", "mean", "sum", "max", "min", "only_first_replica"):
             raise ArgumentError(
                 f"Invalid `aggregation`: {aggregation!r}. Expected 'none', 'mean', 'sum' or "
                 "'only_first_replica'."

@@ -5,7 +5,7 @@ from typing import Any
 from distkeras import config, ops
 from distkeras.distribution import denominators
 from distkeras.engine import context
-from distkeras.engine.batch import JOINED, REDUCED, warn_of_own_rows
+from distkeras.engine.batch import JOINED, REDUCED, WHOLE
 from distkeras.engine.dtypes import standardize_dtype
 from distkeras.engine.tensor import Tensor
 from distkeras.errors import ArgumentError, NotInitializedError, ShapeError
@@ -132,7 +132,6 @@ class Loss:
         rows = None if self.joins_ranks else _rows(y_pred)
         value = reduce_weighted_values(values, sample_weight, mask, self.reduction, dtype, rows)
         if denominators.active() and not value.shape and isinstance(value, Tensor):
-            warn_of_own_rows(value.batch, context.state().ranks, stacklevel=2)
             value.batch = REDUCED  # this rank's sum over a global denominator
         return value
 
@@ -250,6 +249,13 @@ def reduce_weighted_values(
         ShapeError: where weights or mask do not broadcast to the values.
     """
     values = ops.convert_to_tensor(values, dtype)
+    if denominators.active() and getattr(values, "batch", None) == WHOLE and values.shape:
+        step = context.state()
+        if step.rows is None or values.shape[0] != step.rows[1]:  # pairs of rows, for instance
+            with denominators.local():
+                value = reduce_weighted_values(values, sample_weight, mask, reduction, dtype)
+            return value if reduction in (None, "none") else denominators.share(value)
+        values = step.own(values, 0)
     dtype = values.dtype
     weight = None if sample_weight is None else ops.convert_to_tensor(sample_weight, dtype)
     weight = apply_mask(weight, mask, dtype)
@@ -290,7 +296,10 @@ def _part_of_a_scalar(value, reduction, rows):
     """One number from a rank's rows: it counts by their share in all rows."""
     if not denominators.active() or rows is None or reduction == "sum":
         return value
-    if getattr(value, "batch", None) == JOINED:  # the mean over a batch axis was taken over ranks
+    if getattr(value, "batch", None) in (
+        JOINED,
+        WHOLE,
+    ):  # the mean over a batch axis was taken over ranks
         return denominators.share(value)
     here, everywhere = context.state().rows or (rows, denominators.global_sum(rows))
     if not here:  # a mean over no rows is NaN; the tape keeps it, so that all ranks have gradients

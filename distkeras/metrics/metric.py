@@ -1,18 +1,26 @@
 """`Metric`: state that sums up over batches, and over ranks.
 
-Every state variable says by its `aggregation` how the ranks' values are joined: `"sum"` (the
-default: totals and counts), `"mean"`, or `"none"` for what is no statistic of the data. A metric's
-result is a function of its state alone, so the states of all metrics of a model are joined in one
-collective (`training/global_metrics.py`), and every rank reports the same result.
+Within a step on several ranks a metric is updated in one of two ways, which `by_rows` says:
+
+a) Each rank adds its own rows. A variable's `aggregation` says how the values of ranks are joined:
+   `"sum"` (the default: totals and counts), `"mean"`, `"max"`, `"min"`, or `"only_first_replica"`.
+   A metric's result is a function of its state alone, so the states of all metrics of a model are
+   joined in one collective (`training/global_metrics.py`), and every rank reports the same result.
+b) Every rank adds the rows of all ranks, which are gathered first. This is right whatever
+   `update_state` does; the state is the same everywhere.
 """
 
 import functools
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from distkeras import ops
 from distkeras.distribution import denominators
+from distkeras.distribution.batch import rows_of_all_ranks
+from distkeras.engine import context
+from distkeras.engine.batch import REDUCED, WHOLE
 from distkeras.engine.variable import Variable
 from distkeras.errors import ArgumentError, NotInitializedError
 from distkeras.losses.loss import compute_dtype
@@ -26,17 +34,71 @@ def _zeros(shape, dtype=None):
     return ops.zeros(shape, dtype)
 
 
-def _of_this_rank(update: Callable) -> Callable:
-    """`update_state` that counts this rank's rows alone: ranks' states are added up later."""
+def of_distkeras(x: Any) -> bool:
+    """Whether a class or function is defined in distkeras itself.
+
+    Example:
+        >>> of_distkeras(Metric), of_distkeras(len)
+        (True, False)
+    """
+    module = getattr(x, "__module__", None) or type(x).__module__
+    return module.split(".")[0] == __name__.split(".")[0]
+
+
+def _on_ranks(update: Callable) -> Callable:
+    """`update_state` that takes this rank's rows, or those of all, within a step on several."""
 
     @functools.wraps(update)
-    def wrapper(*args, **kwargs):
-        if not denominators.active():
-            return update(*args, **kwargs)
-        with denominators.local():
-            return update(*args, **kwargs)
+    def wrapper(self, *args, **kwargs):
+        step = context.state()
+        if self.by_rows is None or not (step.track_batch or denominators.active()):
+            return update(self, *args, **kwargs)
+        if self.by_rows or step.gather is None:
+            args, kwargs = tree.map_structure(_own, (args, kwargs))
+            with denominators.local():
+                return update(self, *args, **kwargs)
+        args, kwargs = tree.map_structure(_all, (args, kwargs))
+        with denominators.one_process():
+            return update(self, *args, **kwargs)
 
     return wrapper
+
+
+def _own(x: Any) -> Any:
+    """This rank's rows of a tensor that holds those of all."""
+    step: Any = context.state()
+    if getattr(x, "batch", None) != WHOLE or not x.shape or x.shape[0] != step.rows[1]:
+        return x
+    return _masked_as(x, step.own(x, 0), _own)
+
+
+def _all(x: Any) -> Any:
+    """The rows of all ranks, or the sum where ranks have parts of one."""
+    step: Any = context.state()
+    mark = getattr(x, "batch", None)
+    if mark == REDUCED:
+        return step.join(x)
+    if mark is None or isinstance(mark, str):
+        return x
+    if x.uid not in _GATHERED:
+        rows = _masked_as(x, rows_of_all_ranks(x, mark), _all)
+        _GATHERED[x.uid] = weakref.ref(x, functools.partial(_forget, x.uid)), rows
+    return _GATHERED[x.uid][1]
+
+
+# What several metrics of a step look at is gathered once, and forgotten together with it.
+_GATHERED: dict[int, tuple[Any, Any]] = {}
+
+
+def _forget(uid: int, _: Any) -> None:
+    _GATHERED.pop(uid, None)
+
+
+def _masked_as(x: Any, rows: Any, of: Callable) -> Any:
+    mask = getattr(x, "_keras_mask", None)
+    if mask is not None:
+        rows._keras_mask = of(mask)
+    return rows
 
 
 class Metric:
@@ -45,6 +107,10 @@ class Metric:
     Args:
         dtype: of the computation, a name or dtype policy, default `floatx()`.
         name: default the class's name in snake case, with a number from the second on.
+
+    On several ranks a class outside of distkeras that defines `update_state` gets the rows of all
+    ranks, on each of them. If it gives the same sums however the rows are spread, say `by_rows =
+    True` in the class: each rank adds its own rows then, and nothing is gathered.
 
     Example:
         >>> from distkeras import ops
@@ -60,13 +126,18 @@ class Metric:
         2.0
     """
 
+    # Whether ranks update the metric with their own rows, whose states are then joined: so do those
+    # of distkeras, and classes of others that say so. `None`: its members decide.
+    by_rows: bool | None = True
     # "up" or "down" where more is known to be better or worse; callbacks with mode "auto" ask.
     _direction: str | None = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
         if "update_state" in cls.__dict__:
-            cls.update_state = _of_this_rank(cls.__dict__["update_state"])
+            cls.update_state = _on_ranks(cls.__dict__["update_state"])
+            if "by_rows" not in cls.__dict__:
+                cls.by_rows = of_distkeras(cls)
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self._tracked_variables: list[Variable] = []
@@ -95,7 +166,9 @@ class Metric:
             shape: its shape.
             initializer: a callable or the name of an initializer, default zeros.
             dtype: a dtype name, default `floatx()`.
-            aggregation: how the values of ranks are joined: `"sum"`, `"mean"` or `"none"`.
+            aggregation: how the values of ranks are joined where each counts its own rows
+                (`by_rows`): `"sum"` (default), `"mean"`, `"max"`, `"min"` or
+                `"only_first_replica"`.
             name: its name.
 
         Returns:

@@ -5,12 +5,11 @@ from collections.abc import Callable
 from typing import Any
 
 from distkeras import ops
-from distkeras.distribution import denominators
 from distkeras.engine import context
-from distkeras.engine.batch import JOINED
+from distkeras.engine.batch import JOINED, WHOLE
 from distkeras.errors import ShapeError
 from distkeras.losses.loss import apply_mask, keras_mask, squeeze_or_expand_to_same_rank
-from distkeras.metrics.metric import Metric
+from distkeras.metrics.metric import Metric, of_distkeras
 from distkeras.utils.serialization import deserialize_keras_object, serialize_keras_object
 
 __all__ = ["Mean", "MeanMetricWrapper", "Sum"]
@@ -57,11 +56,16 @@ class Sum(Metric):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         """Add values of any shape, with weights that broadcast to them."""
         values = ops.convert_to_tensor(values)
+        known = getattr(values, "batch", None) in (None, JOINED, WHOLE)
         if sample_weight is None:
             values = ops.cast(values, self.dtype)
         else:
+            known = known and getattr(sample_weight, "batch", None) is None
             values, _ = _weighted(values, sample_weight, self.dtype, ops.sum)
-        self.total.assign_add(ops.sum(values))
+        total = ops.sum(values)
+        ranks = context.state().ranks
+        # What every rank knows alike is counted once: each counts its share.
+        self.total.assign_add(total / ranks if known and ranks > 1 else total)
 
     def result(self):
         return self.total.value
@@ -71,7 +75,7 @@ def _share_of(value) -> float:
     """How much a number counts that was computed from this rank's rows: it is a part of the batch's
     number (a loss), and the parts of all ranks add up to one."""
     rows = context.state().rows
-    if rows is None or getattr(value, "batch", None) in (None, JOINED):
+    if rows is None or getattr(value, "batch", None) in (None, JOINED, WHOLE):
         return 1
     return rows[0] / max(1, rows[1])
 
@@ -143,17 +147,15 @@ class MeanMetricWrapper(Mean):
         super().__init__(name=name, dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
+        # Those of distkeras give a value for each sample; another one may relate samples.
+        self.by_rows = self.by_rows and of_distkeras(fn)
 
     def update_state(  # type: ignore[override]
         self, y_true: Any, y_pred: Any, sample_weight: Any = None
     ) -> None:
         """Add a batch of targets and predictions, with weights."""
         mask = keras_mask(y_pred)
-        if denominators.active():  # a metric's statistics are those of its rank
-            with denominators.local():
-                values = self._fn(y_true, y_pred, **self._fn_kwargs)
-        else:
-            values = self._fn(y_true, y_pred, **self._fn_kwargs)
+        values = self._fn(y_true, y_pred, **self._fn_kwargs)
         if mask is not None:
             if sample_weight is not None:
                 sample_weight = ops.convert_to_tensor(sample_weight, self.dtype)

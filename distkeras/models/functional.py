@@ -3,6 +3,7 @@
 from typing import Any
 
 from distkeras import ops
+from distkeras.engine.rows import everywhere
 from distkeras.errors import ArgumentError, ShapeError
 from distkeras.layers.configuration import default_config
 from distkeras.layers.core.input_layer import Input
@@ -211,7 +212,7 @@ class Functional(Model):
             x = ops.expand_dims(x, -1)
         elif len(have) == len(want) + 1 and have[-1] == 1:
             x = ops.squeeze(x, -1)
-        have = tuple(x.shape)
+        have = tuple(everywhere(d) for d in x.shape)  # sizes of batches are those of the whole
         if len(have) != len(want) or any(
             w is not None and h is not None and w != h for h, w in zip(have, want, strict=True)
         ):

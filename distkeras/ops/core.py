@@ -8,7 +8,7 @@ from distkeras.devices.base import _BY_ARRAY_TYPE
 from distkeras.engine import dtypes, regions
 from distkeras.engine import primitives as P
 from distkeras.engine.abstract import ShapeTensor
-from distkeras.engine.rows import Rows
+from distkeras.engine.rows import is_count
 from distkeras.engine.tensor import Tensor, from_host
 from distkeras.engine.variable import Variable
 from distkeras.errors import AbstractValueError, DTypeError
@@ -176,7 +176,7 @@ def cast(x, dtype):
         [1]
     """
     name = dtypes.standardize_dtype(dtype)
-    if type(x) is Rows and dtypes.is_float(name):
+    if is_count(x) and dtypes.is_float(name):
         x = x.everywhere()  # to divide by
     x = as_tensor(x)
     return x if x.dtype == name else P.cast(x, dtype=name)

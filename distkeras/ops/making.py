@@ -2,7 +2,9 @@
 
 from distkeras.engine import dtypes
 from distkeras.engine import primitives as P
-from distkeras.engine.rows import Rows
+from distkeras.engine.batch import WHOLE
+from distkeras.engine.context import state
+from distkeras.engine.rows import Rows, everywhere, form_of, is_count, mark_of, of_all_rows, pieces
 from distkeras.engine.tensor import Tensor
 from distkeras.ops.core import as_tensor, cast
 from distkeras.ops.promotion import floats, is_number, promote
@@ -29,6 +31,21 @@ def _shape_of(shape):
     return tuple(d if isinstance(d, int) else int(d) for d in sizes)
 
 
+def _filled(prim, shape, **settings):
+    """A tensor of one value; where the shape counts the rows of all ranks, it has all of them."""
+    shape = _shape_of(shape)
+    if not of_all_rows(shape):
+        return prim(shape=shape, **settings)
+    return _whole(prim(shape=everywhere(shape), **settings))
+
+
+def _whole(x):
+    """Marked as what every rank has alike, with the rows of all."""
+    if state().track_batch and isinstance(x, Tensor):
+        x.batch = WHOLE
+    return x
+
+
 def zeros(shape, dtype=None):
     """A tensor of zeros.
 
@@ -36,7 +53,7 @@ def zeros(shape, dtype=None):
         >>> zeros((1, 2)).tolist()
         [[0.0, 0.0]]
     """
-    return P.zeros(shape=_shape_of(shape), dtype=dtypes.standardize_dtype(dtype))
+    return _filled(P.zeros, shape, dtype=dtypes.standardize_dtype(dtype))
 
 
 def ones(shape, dtype=None):
@@ -46,7 +63,7 @@ def ones(shape, dtype=None):
         >>> ones(2, "int32").tolist()
         [1, 1]
     """
-    return P.full(shape=_shape_of(shape), value=1, dtype=dtypes.standardize_dtype(dtype))
+    return _filled(P.full, shape, value=1, dtype=dtypes.standardize_dtype(dtype))
 
 
 def full(shape, fill_value, dtype=None):
@@ -58,7 +75,7 @@ def full(shape, fill_value, dtype=None):
     """
     dtype = dtypes.standardize_dtype(dtype)
     if is_number(fill_value):
-        return P.full(shape=_shape_of(shape), value=fill_value, dtype=dtype)
+        return _filled(P.full, shape, value=fill_value, dtype=dtype)
     return P.broadcast_to(cast(as_tensor(fill_value), dtype), shape=_shape_of(shape))
 
 
@@ -110,12 +127,30 @@ def arange(start, stop=None, step=None, dtype=None):
         start, stop = 0, start
     step = 1 if step is None else step
     start, stop, step = (v.item() if isinstance(v, Tensor) else v for v in (start, stop, step))
-    start, stop, step = (int(v) if type(v) is Rows else v for v in (start, stop, step))
+    if type(stop) is Rows and start == 0 and step == 1 and state().rows is not None:
+        return _numbers_of_rows(stop, dtype)
+    whole = any(map(is_count, (start, stop, step)))
+    start, stop, step = map(everywhere, (start, stop, step))
     if dtype is None:
         dtype = dtypes.result_type(
             *(type(v) if is_number(v) else as_tensor(v).dtype for v in (start, stop, step))
         )
-    return P.arange(start=start, stop=stop, step=step, dtype=dtypes.standardize_dtype(dtype))
+    found = P.arange(start=start, stop=stop, step=step, dtype=dtypes.standardize_dtype(dtype))
+    return _whole(found) if whole else found
+
+
+def _numbers_of_rows(size, dtype):
+    """The places of this rank's rows in the global batch."""
+    form = form_of(size)
+    dtype = dtypes.standardize_dtype(dtype or "int32")
+    parts = [
+        P.arange(start=first, stop=first + n, step=1, dtype=dtype)
+        for first, n in pieces(int(size), *form)
+    ]
+    found = parts[0] if len(parts) == 1 else P.concatenate(*parts, axis=0)
+    if state().track_batch:
+        found.batch = mark_of(0, form)
+    return found
 
 
 def eye(N, M=None, k=0, dtype=None):
@@ -125,12 +160,14 @@ def eye(N, M=None, k=0, dtype=None):
         >>> eye(2).tolist()
         [[1.0, 0.0], [0.0, 1.0]]
     """
-    return P.eye(
-        rows=int(N),
-        columns=int(N if M is None else M),
+    M = N if M is None else M
+    found = P.eye(
+        rows=int(everywhere(N)),
+        columns=int(everywhere(M)),
         k=int(k),
         dtype=dtypes.standardize_dtype(dtype),
     )
+    return _whole(found) if is_count(N) or is_count(M) else found
 
 
 def identity(n, dtype=None):

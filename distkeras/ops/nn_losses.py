@@ -5,6 +5,8 @@ from typing import Any
 from distkeras import config
 from distkeras.engine import dtypes
 from distkeras.engine import primitives as P
+from distkeras.engine.batch import own_rows_of
+from distkeras.engine.rows import everywhere
 from distkeras.engine.shapes import normalize_axis
 from distkeras.errors import ArgumentError, ShapeError
 from distkeras.ops.core import as_tensor, cast
@@ -64,7 +66,7 @@ def categorical_crossentropy(target, output, from_logits=False, axis=-1):
         >>> f"{float(x[0]):.4f}"
         '0.6931'
     """
-    output = _float(output)
+    target, output = own_rows_of(as_tensor(target), _float(output))
     axis = _class_axis(axis, output)
     target = cast(target, output.dtype)
     if target.shape != output.shape:
@@ -102,7 +104,7 @@ def sparse_categorical_crossentropy(target, output, from_logits=False, axis=-1):
         >>> f"{float(sparse_categorical_crossentropy([1], [[0.5, 0.5]])[0]):.4f}"
         '0.6931'
     """
-    target, output = as_tensor(target), _float(output)
+    target, output = own_rows_of(as_tensor(target), _float(output))
     axis = _class_axis(axis, output)
     if len(target.shape) == len(output.shape) and target.shape[axis] == 1:
         target = P.reshape(target, shape=target.shape[:axis] + target.shape[axis + 1 :])
@@ -142,7 +144,7 @@ def binary_crossentropy(target, output, from_logits=False):
         >>> f"{float(binary_crossentropy([1.0], [0.5])[0]):.4f}"
         '0.6931'
     """
-    output = _float(output)
+    target, output = own_rows_of(as_tensor(target), _float(output))
     target = cast(target, output.dtype)
     if target.shape != output.shape:
         raise ShapeError(
@@ -177,9 +179,10 @@ def one_hot(x, num_classes, axis=-1, dtype=None, sparse=False):
         x = P.cast(x, dtype="int32")
     axis = normalize_axis(axis, len(x.shape) + 1)
     wide = P.reshape(x, shape=(*x.shape[:axis], 1, *x.shape[axis:]))
-    classes = P.arange(start=0, stop=int(num_classes), step=1, dtype=x.dtype)
+    number = int(everywhere(num_classes))  # one for each row of the batch, maybe
+    classes = P.arange(start=0, stop=number, step=1, dtype=x.dtype)
     after = len(x.shape) - axis
-    classes = P.reshape(classes, shape=(int(num_classes),) + (1,) * after)
+    classes = P.reshape(classes, shape=(number,) + (1,) * after)
     return P.cast(P.equal(wide, classes), dtype=dtypes.standardize_dtype(dtype))
 
 

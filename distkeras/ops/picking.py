@@ -49,7 +49,10 @@ def get_item(x, key):
 def _plain(item):
     if isinstance(item, builtins.slice):
         return builtins.slice(
-            *(v if v is None else int(v) for v in (item.start, item.stop, item.step))
+            *(
+                v if v is None or isinstance(v, int) else int(v)
+                for v in (item.start, item.stop, item.step)
+            )
         )
     return item
 
@@ -133,7 +136,7 @@ def top_k(x, k, sorted=True):
         >>> [t.tolist() for t in top_k([1, 3, 2], 2)]
         [[3, 2], [1, 2]]
     """
-    return P.top_k(as_tensor(x), k=int(k))
+    return P.top_k(as_tensor(x), k=k if isinstance(k, int) else int(k))
 
 
 @op

@@ -6,7 +6,7 @@ from typing import Any
 
 from distkeras.engine import dtypes
 from distkeras.engine import primitives as P
-from distkeras.engine.rows import Rows
+from distkeras.engine.rows import is_count
 from distkeras.engine.tensor import Tensor
 from distkeras.errors import ArgumentError
 from distkeras.ops.core import as_tensor, cast
@@ -41,7 +41,7 @@ def number_or_tensor(x: Any) -> Any:
         >>> number_or_tensor(2), number_or_tensor([2]).dtype
         (2, 'int32')
     """
-    if type(x) is Rows:
+    if is_count(x):
         return x.everywhere()
     return x if is_number(x) else as_tensor(x)
 

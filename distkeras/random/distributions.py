@@ -7,8 +7,9 @@ from distkeras import ops
 from distkeras.engine import dtypes
 from distkeras.engine import primitives as P
 from distkeras.engine.abstract import ShapeTensor
+from distkeras.engine.batch import WHOLE
 from distkeras.engine.context import state
-from distkeras.engine.rows import axis_in, form_of, mark_of, pieces
+from distkeras.engine.rows import axis_in, everywhere, form_of, mark_of, of_all_rows, pieces
 from distkeras.errors import ArgumentError, ShapeError
 from distkeras.ops.symbolic import op
 from distkeras.random.seed_generator import SeedGenerator, draw_key
@@ -81,6 +82,11 @@ def of_global_batch(
         inputs: tensors that broadcast to the shape.
     """
     axis = axis_in(shape)
+    if batch_axis is None and of_all_rows(shape):
+        out = run(everywhere(shape))
+        if state().track_batch:
+            out.batch = WHOLE
+        return out
     if batch_axis is None and axis is not None and state().rows is not None:
         if not any(t.batch is not None for t in inputs):
             return _rows_of_all(run, shape, axis)

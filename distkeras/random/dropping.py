@@ -5,7 +5,9 @@ from typing import Any
 
 from distkeras import ops
 from distkeras.engine import primitives as P
-from distkeras.engine.context import state
+from distkeras.engine.batch import WHOLE
+from distkeras.engine.context import changed, state
+from distkeras.engine.rows import Axis, everywhere
 from distkeras.engine.shapes import normalize_axis
 from distkeras.errors import ArgumentError, ShapeError
 from distkeras.ops.symbolic import op
@@ -50,6 +52,12 @@ def dropout(
         return P.full_like(x, value=0)
     seed, counter = (0, 0) if state().abstract else draw_key(seed)
     settings = {"rate": float(rate), "seed": seed, "counter": counter}
+    if (
+        type(getattr(x, "batch", None)) in (int, Axis)
+        and x.batch
+        and (shape is None or shape[x.batch] != 1)
+    ):
+        return P.masked_scale(_columns(x, shape, per_sample, settings), x, a=1 / (1 - rate))
     starts = row_pieces(x) if per_sample else [(0, 0)]
     if len(starts) == 1:
         axis = 0 if per_sample else None
@@ -63,6 +71,18 @@ def dropout(
         mask = P.concatenate(*parts, axis=0)
         mask.batch = x.batch
     return P.masked_scale(mask, x, a=1 / (1 - rate))
+
+
+def _columns(x, shape, per_sample, settings):
+    """This rank's part of the mask where samples lie along another axis than the first."""
+    axis = x.batch
+    shape = tuple(x.shape if shape is None else shape)
+    whole = (*shape[:axis], everywhere(x.shape[axis]), *shape[axis + 1 :])
+    batch_axis = 0 if per_sample else None
+    with changed(track_batch=False):
+        mask = P.dropout_mask(x, shape=whole, batch_axis=batch_axis, offset=0, **settings)
+    mask.batch = WHOLE
+    return state().own(mask, axis) if state().own is not None else mask
 
 
 def _mask_shape(shape, noise_shape) -> tuple[tuple[int, ...] | None, bool]:
@@ -100,5 +120,5 @@ def shuffle(x: Any, axis: int = 0, seed: Seed = None):
     if state().abstract:
         return P.identity(x)
     seed, counter = draw_key(seed)
-    keys = P.random_bits(shape=(x.shape[axis],), seed=seed, counter=counter)
+    keys = P.random_bits(shape=(everywhere(x.shape[axis]),), seed=seed, counter=counter)
     return P.gather(x, P.argsort(keys, axis=0), axis=axis)

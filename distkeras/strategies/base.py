@@ -53,6 +53,10 @@ class Strategy:
         """The sums of host arrays over ranks."""
         return list(arrays)
 
+    def extremes(self, arrays: Sequence) -> list:
+        """The largest values of host arrays over ranks, element by element."""
+        return list(arrays)
+
     def first(self, values: Any) -> Any:
         """Rank 0's host array, on all ranks."""
         return values

@@ -19,7 +19,7 @@ from typing import Any
 
 from distkeras.devices.base import device_of
 from distkeras.distribution import beacon, collectives, denominators, messages
-from distkeras.distribution.batch import cross_rank_sum
+from distkeras.distribution.batch import cross_rank_sum, gathered, own_rows
 from distkeras.engine import context
 from distkeras.engine.tensor import Tensor
 from distkeras.strategies.base import Strategy
@@ -48,6 +48,8 @@ class DataParallel(Strategy):
             "track_batch": True,
             "join": cross_rank_sum,
             "ranks": self.size,
+            "gather": gathered,
+            "own": own_rows,
             "reduce_gradients": self.reduce_gradients,
             "gradient_places": self._gradients.places,
         }
@@ -78,6 +80,9 @@ class DataParallel(Strategy):
 
     def totals(self, arrays: Sequence) -> list:
         return messages.totals(arrays)
+
+    def extremes(self, arrays: Sequence) -> list:
+        return messages.extremes(arrays)
 
     def first(self, values: Any) -> Any:
         return collectives.broadcast(values)

@@ -280,6 +280,8 @@ class CompileMetrics(metrics.Metric):
         ArgumentError: where metrics and outputs do not fit together.
     """
 
+    by_rows = None
+
     def __init__(
         self,
         metrics: Any,

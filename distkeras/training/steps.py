@@ -72,8 +72,7 @@ class Steps:
             A dict of metric name -> value.
         """
         if self._compile_metrics is not None:
-            with denominators.local():
-                self._compile_metrics.update_state(y, y_pred, sample_weight)
+            self._compile_metrics.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> dict:

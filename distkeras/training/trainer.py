@@ -21,7 +21,7 @@ from distkeras.data.iterables import IterableData
 from distkeras.data.source import RAN_OUT, Source
 from distkeras.distribution.requests import during
 from distkeras.distribution.world import is_alone, warn_if_unlaunched
-from distkeras.engine.batch import REDUCED
+from distkeras.engine.batch import JOINED, REDUCED, WHOLE
 from distkeras.errors import ArgumentError, DataError, NotCompiledError
 from distkeras.random.seed_generator import draw_key
 from distkeras.strategies import Strategy, current_strategy
@@ -226,6 +226,7 @@ class Trainer(Compiling, Steps):
         """The logs of the last step; `_NOTHING` where there was no batch."""
         before = callbacks.listens("on_train_batch_begin")
         after = callbacks.listens("on_train_batch_end")
+        joined = self._joins_logs(callbacks, "on_train_batch_end", strategy)
         logs: Any = _NOTHING
         with closing(data.epoch(epoch)) as batches:
             for step, batch in enumerate(batches):
@@ -233,13 +234,19 @@ class Trainer(Compiling, Steps):
                     callbacks.on_train_batch_begin(step)
                 logs = None  # unread results would be kept through the next step
                 logs = self._on_batch(self.train_step, batch, strategy)
-                if after:
-                    callbacks.on_train_batch_end(step, _host_logs(logs))
+                if after or joined:
+                    shown = self._final_logs(logs, strategy) if joined else _host_logs(logs)
+                    callbacks.on_train_batch_end(step, shown)
                 # Ranks stop together: a callback may have seen only its own rows.
                 if end_of_step(self, strategy, bool(self.stop_training)):
                     object.__setattr__(self, "stop_training", True)
                     break
         return logs
+
+    def _joins_logs(self, callbacks: CallbackList, event: str, strategy: Strategy) -> bool:
+        """Whether the logs of each batch are joined over ranks: where a callback that runs on all
+        of them may look. One rank's bar shows that rank's numbers."""
+        return strategy.size > 1 and bool(strategy.union(int(callbacks.wants_logs(event))))
 
     def _on_batch(self, step: Callable, batch: Batch, strategy: Strategy) -> Any:
         """One step on this rank's rows."""
@@ -377,6 +384,7 @@ class Trainer(Compiling, Steps):
         callbacks = self._callbacks(callbacks, verbose, strategy, data)
         before = callbacks.listens("on_test_batch_begin")
         after = callbacks.listens("on_test_batch_end")
+        joined = self._joins_logs(callbacks, "on_test_batch_end", strategy)
         object.__setattr__(self, "stop_evaluating", False)
         callbacks.on_test_begin()
         self.reset_metrics()
@@ -388,8 +396,9 @@ class Trainer(Compiling, Steps):
                     callbacks.on_test_batch_begin(step)
                 logs = None
                 logs = self._on_batch(self.test_step, batch, strategy)
-                if after:
-                    callbacks.on_test_batch_end(step, _host_logs(logs))
+                if after or joined:
+                    shown = self._final_logs(logs, strategy) if joined else _host_logs(logs)
+                    callbacks.on_test_batch_end(step, shown)
                 if end_of_step(self, strategy, bool(self.stop_evaluating)):
                     break
         if logs is _NOTHING:
@@ -541,7 +550,16 @@ class Trainer(Compiling, Steps):
 
 def _gathered(outputs: Any, strategy: Strategy) -> list:
     """The rows of all ranks, for each of the flat outputs."""
-    return [strategy.gather_rows(ops.convert_to_numpy(t)) for t in tree.flatten(outputs)]
+    found = []
+    for t in tree.flatten(outputs):
+        mark, host = getattr(t, "batch", None), ops.convert_to_numpy(t)
+        if strategy.size == 1 or mark in (JOINED, WHOLE):  # every rank has it already
+            found.append(host)
+        elif mark == REDUCED:
+            found.append(strategy.totals([host])[0])
+        else:
+            found.append(strategy.gather_rows(host))
+    return found
 
 
 def _host_logs(logs: Any) -> dict:

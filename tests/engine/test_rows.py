@@ -115,10 +115,16 @@ def test_numbers_of_rows():
         assert float(ops.ones(()) * rows) == 9.0  # among tensors it counts the rows of all ranks
         assert float(ops.cast(rows, "float32")) == 9.0
         assert float(ops.ones(()) * (rows + rows)) == 18.0
-        assert ops.arange(rows).tolist() == [0, 1, 2, 3]
+        assert ops.arange(rows).tolist() == [2, 3, 4, 5]  # places in the global batch
+        assert ops.arange(rows + 1).tolist() == list(range(10))  # of all rows, on every rank
+        assert ops.eye(rows).shape == ops.zeros((rows, rows)).shape == (9, 9)
+        assert float(ops.ones(()) * (1 / rows)) == pytest.approx(1 / 9)
+        assert float(ops.ones(()) * (rows * (rows - 1) // 2)) == 36.0
+        assert 1 / rows == 0.25  # as a plain number it is this rank's
         assert list(range(rows)) == [0, 1, 2, 3]
         assert pieces(8, parts=2) == [(2, 4), (11, 4)]
         assert pieces(12, each=3) == [(6, 12)]
     assert float(ops.ones(()) * rows) == 4.0
+    assert type(rows - 1) is int
     assert axis_in((rows, rows)) is None
     assert type(ops.ones((4, 3)).shape[0]) is int

@@ -5,6 +5,7 @@ import numpy as np
 from distkeras.engine import batch
 from distkeras.engine.dtypes import numpy_dtype
 from distkeras.engine.primitive import primitive
+from distkeras.engine.rows import Axis, Rows, form_of
 from distkeras.engine.shapes import broadcast, normalize_axis, same
 from distkeras.errors import AbstractValueError, ShapeError
 
@@ -17,6 +18,20 @@ def _slice_shape(x, *, index):
         raise ShapeError(f"Index {index} into shape {x.shape}: {error}") from error
 
 
+def _axis_of_slice(axis, item):
+    """Kept where all is taken, or some of several batches that lie one after another."""
+    if item in (slice(None), slice(0, None)):
+        return axis
+    each, parts = form_of(axis)
+    start = 0 if item.start is None else item.start
+    counted = [e for e in (start, item.stop) if e is not None and not (type(e) is int and e == 0)]
+    if item.step not in (None, 1) or any(type(e) is not Rows or e.each != each for e in counted):
+        return batch.MIXED
+    first = start.parts if type(start) is Rows else 0
+    last = item.stop.parts if type(item.stop) is Rows else parts
+    return Axis.of(axis, each, last - first) if first < last <= parts else batch.MIXED
+
+
 def _slice_batch(axes, shapes, params, out_shape):
     """Kept where everything up to the batch axis is taken whole."""
     position = 0
@@ -26,7 +41,7 @@ def _slice_batch(axes, shapes, params, out_shape):
         elif item is Ellipsis or not isinstance(item, slice):
             return batch.MIXED
         elif position == axes[0]:
-            return axes[0] if item in (slice(None), slice(0, None)) else batch.MIXED
+            return _axis_of_slice(axes[0], item)
         else:
             position += 1
     return axes[0] + params["index"].count(None)

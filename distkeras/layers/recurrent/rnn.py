@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from distkeras import ops
+from distkeras.distribution.batch import rows_of_all_ranks
 from distkeras.engine import regions
 from distkeras.engine.context import state as engine_state
+from distkeras.engine.rows import everywhere
 from distkeras.engine.variable import Variable
 from distkeras.errors import ArgumentError, ShapeError
 from distkeras.layers.arguments import arguments_of
@@ -148,25 +150,34 @@ class RNN(Layer):
         states = tree.map_structure(lambda s: ops.cast(s, self.compute_dtype), states)
         if self.stateful and not engine_state().abstract:
             for v, s in zip(tree.flatten(self.states), tree.flatten(states), strict=True):
-                v.assign(ops.stop_gradient(s))
+                s = ops.stop_gradient(s)
+                # On several ranks each keeps the states of all samples: they are part of the model.
+                v.assign(s if type(s.batch) is not int else rows_of_all_ranks(s, s.batch))
         return (output, *states) if self.return_state else output
 
     def _first_states(self, sequences, given) -> list:
         if self.stateful:
             expected = tree.flatten(self.states)[0].shape[0]
-            if sequences.shape[0] != expected and not engine_state().abstract:
+            if everywhere(sequences.shape[0]) != expected and not engine_state().abstract:
                 raise ShapeError(
                     "If an RNN is stateful, the batch size must stay the same. The layer "
                     f"'{self.name}' "
                     f"expects {expected} samples, got {sequences.shape[0]}."
                 )
         if given is None:
-            given = self.states if self.stateful else self.get_initial_state(sequences.shape[0])
+            given = self._kept() if self.stateful else self.get_initial_state(sequences.shape[0])
         if not isinstance(given, list | tuple):
             given = [given]
         self._check_states(given)
         dtype = getattr(self.cell, "compute_dtype", self.compute_dtype)
         return tree.map_structure(lambda s: ops.cast(s, dtype), list(given))
+
+    def _kept(self) -> Any:
+        """The states between batches, of this rank's samples."""
+        step = engine_state()
+        if step.own is None or not step.track_batch:
+            return self.states
+        return tree.map_structure(lambda v: step.own(ops.convert_to_tensor(v), 0), self.states)
 
     def _check_states(self, given) -> None:
         if len(given) != len(self.state_size) or any(
