@@ -3,11 +3,16 @@
 import inspect
 from typing import Any
 
-from distkeras.data.arrays import ArrayData
+import numpy as np
+
+from distkeras.data.arrays import DEFAULT_BATCH, ArrayData
 from distkeras.data.convert import is_array_like
 from distkeras.data.iterables import IterableData
+from distkeras.data.parts import OwnParts
 from distkeras.data.py_dataset import PyDataset, PyDatasetData
+from distkeras.data.sampler import share
 from distkeras.data.source import Source
+from distkeras.distribution.settings import distribution
 from distkeras.errors import DataError
 from distkeras.utils import tree
 
@@ -51,6 +56,20 @@ def data_for(
         raise DataError(
             "No data: pass `x`, an array with one row for each sample or an iterable of batches."
         )
+    if size > 1 and not _shards():
+        part = data_for(
+            x,
+            y,
+            sample_weight,
+            batch_size=_share_of_batch(batch_size, limit, rank, size),
+            shuffle=shuffle,
+            class_weight=class_weight,
+            seed=seed,
+            labels=labels,
+            limit=limit,
+            **settings,
+        )
+        return OwnParts(part, rank, limit)
     common: dict[str, Any] = {
         "class_weight": class_weight,
         "rank": rank,
@@ -68,6 +87,26 @@ def data_for(
     if isinstance(x, PyDataset):
         return PyDatasetData(x, shuffle=bool(shuffle), seed=seed, **common)
     return IterableData(x, **common)
+
+
+def _shards() -> bool:
+    """Whether all ranks are given the same data."""
+    chosen = distribution()
+    return chosen is None or chosen.auto_shard_dataset
+
+
+def _share_of_batch(batch_size: Any, limit: int | None, rank: int, size: int) -> Any:
+    """A rank's rows of a global batch of arrays, of which each rank is given its own."""
+    if batch_size is None and limit:
+        return None  # what so many batches need
+    batch_size = DEFAULT_BATCH if batch_size is None else batch_size
+    if not isinstance(batch_size, int | np.integer) or batch_size < size:
+        raise DataError(
+            f"`batch_size` must be an integer of at least {size}, the number of ranks, where each "
+            f"is given its own part of the data; got {batch_size!r}."
+        )
+    start, stop = share(int(batch_size), rank, size)
+    return stop - start
 
 
 def _kind(x: Any) -> str:

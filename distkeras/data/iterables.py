@@ -98,6 +98,10 @@ class IterableData(Source):
         if self._peeked is None:
             rest = self._batches(0)
             first = next(rest, _END)
+            if self.size > 1:
+                found = agree(np.array([first is not _END]))
+                if not found.same[0]:
+                    raise DataError(_different(0, found))
             if first is _END:
                 raise DataError(
                     "The data gave no batch: the iterable is empty, or a generator that was used "

@@ -21,6 +21,7 @@ __getattr__, __dir__, __all__ = lazy_attributes(
             "warn_if_unlaunched",
         ),
         "distkeras.distribution.collectives": ("all_gather", "all_reduce", "barrier", "broadcast"),
+        "distkeras.distribution.settings": ("DataParallel", "distribution", "set_distribution"),
         "distkeras.distribution.environment": ("child_environment", "launched"),
     },
 )

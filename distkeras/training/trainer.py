@@ -486,7 +486,7 @@ class Trainer(Compiling, Steps):
         data = self._data(
             x, y, weight, strategy=strategy, limit=1, compared=_COMPARED_ROWS, **settings
         )
-        if isinstance(data, IterableData):
+        if isinstance(getattr(data, "part", data), IterableData):
             raise DataError(
                 f"Expected the arrays of one batch, got {type(x).__qualname__}, an iterable of "
                 "batches: take one with next(iter(...))."

@@ -269,6 +269,11 @@ def test_different_batches_are_an_error_on_all_ranks(comm):
     def longer():
         yield x[: 8 + comm.rank], y[: 8 + comm.rank]
 
+    def empty():
+        yield from [(x[:8], y[:8])][comm.rank :]
+
+    with pytest.raises(DataError, match="batch 0: some ranks' data end here"):
+        model.fit(empty(), verbose=0)
     with pytest.raises(DataError, match="batch 2: some ranks' data end here"):
         model.fit(ends_early(), verbose=0)
     with pytest.raises(DataError, match="batch 0: its values or shapes differ"):
