@@ -1,5 +1,6 @@
 """Data that lie in memory: NumPy arrays and what becomes one."""
 
+import warnings
 from collections.abc import Generator
 from typing import Any
 
@@ -98,6 +99,23 @@ def _weights(y: Any, sample_weight: Any, class_weight: dict | None) -> Any:
     return sample_weight
 
 
+_warned = False
+
+
+def _warn_of_small_batches(batch_size: int, size: int, rank: int) -> None:
+    """Once, from one rank: it is right, and no faster for so many ranks."""
+    global _warned
+    if _warned or rank != 0:
+        return
+    _warned = True
+    warnings.warn(
+        f"`batch_size={batch_size}` counts the rows of all ranks together, and there are {size} "
+        "ranks: some have nothing to compute in each step. The results are right; use a larger "
+        "batch, or fewer ranks.",
+        stacklevel=5,
+    )
+
+
 class ArrayData(Source):
     """Arrays cut into global batches, of which each rank takes its rows.
 
@@ -139,12 +157,15 @@ class ArrayData(Source):
         if labels:
             check_labels(y)
         self.arrays = (x, y, _weights(y, sample_weight, class_weight))
+        given = batch_size is not None
         if batch_size is None:
             batch_size = -(-self.samples // limit) if limit else DEFAULT_BATCH
         if not isinstance(batch_size, int | np.integer) or batch_size < 1:
             raise DataError(f"`batch_size` must be a positive integer, got {batch_size!r}.")
         self.batch_size = int(batch_size)
         self.rank, self.size = rank, size
+        if given and self.batch_size < size:
+            _warn_of_small_batches(self.batch_size, size, rank)
         if size > 1:
             check_same(self.arrays, self.samples, compared)
         self.sampler = GlobalSampler(self.samples, self.batch_size, bool(shuffle), seed)

@@ -95,10 +95,17 @@ class Extremes(keras.metrics.Metric):
         return self.largest * 3 + self.smallest * 5 + self.rows + self.step * 7 + self.same
 
 
+class ByRows(Extremes):
+    """The same, where each rank counts its own rows."""
+
+    by_rows = True
+
+
 def metrics_of_ones_own():
     m = keras.metrics
     kinds = [
         Extremes(),
+        ByRows("by_rows"),
         m.MeanMetricWrapper(lambda t, p: ops.max(ops.abs(t - p), axis=-1), name="worst"),
         m.PearsonCorrelation(),
         m.ConcordanceCorrelation(),
