@@ -66,7 +66,12 @@ def _with_all_rows(name: str) -> Callable:
         if not isinstance(other, int | float):
             return NotImplemented
         a, b = (other, self) if reflected else (self, other)
-        return _counted(function(_plain(a), _plain(b)), function(_of_all(a), _of_all(b)))
+        whole = function(_of_all(a), _of_all(b))
+        try:
+            here = function(_plain(a), _plain(b))
+        except ZeroDivisionError:  # this rank has no rows
+            here = type(whole)(0)
+        return _counted(here, whole)
 
     method.__name__ = f"__{name}__"
     return method
@@ -103,8 +108,10 @@ def _of_all(x):
 
 
 def _counted(value, whole):
-    if value == whole:
+    current = state()
+    if current.rows is None or not current.track_batch:
         return value
+    # Also where both are equal: on another rank they may not be, and all must go one way.
     made = (_DerivedFloat if isinstance(value, float) else _DerivedInt)(value)
     made.whole = whole
     return made

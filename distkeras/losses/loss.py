@@ -7,6 +7,7 @@ from distkeras.distribution import denominators
 from distkeras.engine import context
 from distkeras.engine.batch import JOINED, REDUCED, WHOLE
 from distkeras.engine.dtypes import standardize_dtype
+from distkeras.engine.rows import everywhere
 from distkeras.engine.tensor import Tensor
 from distkeras.errors import ArgumentError, NotInitializedError, ShapeError
 from distkeras.utils import tree
@@ -189,11 +190,11 @@ def squeeze_or_expand_to_same_rank(x1, x2, expand_rank_1: bool = True):
         (2, 1)
     """
     rank1, rank2 = len(x1.shape), len(x2.shape)
-    if rank1 == rank2 + 1 and x1.shape[-1] == 1:
+    if rank1 == rank2 + 1 and everywhere(x1.shape[-1]) == 1:
         if rank2 == 1 and expand_rank_1:
             return x1, ops.expand_dims(x2, -1)
         return ops.squeeze(x1, -1), x2
-    if rank2 == rank1 + 1 and x2.shape[-1] == 1:
+    if rank2 == rank1 + 1 and everywhere(x2.shape[-1]) == 1:
         if rank1 == 1 and expand_rank_1:
             return ops.expand_dims(x1, -1), x2
         return x1, ops.squeeze(x2, -1)

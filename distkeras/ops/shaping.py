@@ -3,6 +3,7 @@
 import itertools
 
 from distkeras.engine import primitives as P
+from distkeras.engine.rows import everywhere
 from distkeras.engine.shapes import broadcast, normalize_axes, normalize_axis
 from distkeras.errors import ShapeError
 from distkeras.ops.core import as_tensor, convert_to_tensor
@@ -83,7 +84,7 @@ def squeeze(x, axis=None):
     """
     x = as_tensor(x)
     axes = (
-        tuple(i for i, d in enumerate(x.shape) if d == 1)
+        tuple(i for i, d in enumerate(x.shape) if everywhere(d) == 1)
         if axis is None
         else normalize_axes(axis, x.ndim)
     )
@@ -258,7 +259,7 @@ def roll(x, shift, axis=None):
     axes = axis if isinstance(axis, list | tuple) else (axis,)
     for s, a in zip(shifts, axes, strict=True):
         a = normalize_axis(a, x.ndim)
-        if x.shape[a]:
+        if everywhere(x.shape[a]):
             cut = -s % x.shape[a]
             x = P.concatenate(_range(x, a, cut, None), _range(x, a, 0, cut), axis=a)
     return x

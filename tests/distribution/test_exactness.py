@@ -17,7 +17,17 @@ from exactness.networks import NETWORKS, SIZES, WHOLE
 from exactness.table import CASES
 
 SINGLE, DOUBLE = 1e-5, 1e-12
-OFTEN = [*WHOLE, *SIZES, "single batches", "metrics of every kind"]
+OFTEN = [
+    *WHOLE,
+    *SIZES,
+    "single batches",
+    "metrics of every kind",
+    # On 4 ranks some have one row of seven: sizes of 1 mean many things.
+    "losses of every kind",
+    "rows: neighbours",
+    "rows: halves",
+    "contrast",
+]
 FURTHER = [name for name in CASES if name not in OFTEN]
 
 
@@ -51,7 +61,7 @@ def test_as_in_one_process(name, comm):
 
 
 @pytest.mark.mpi(sizes=(3,))
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", FURTHER)
 def test_details_as_in_one_process(name, comm):
     assert_same(run(CASES[name]), expected(name, comm), SINGLE)
 

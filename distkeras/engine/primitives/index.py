@@ -5,7 +5,7 @@ import numpy as np
 from distkeras.engine import batch
 from distkeras.engine.dtypes import numpy_dtype
 from distkeras.engine.primitive import primitive
-from distkeras.engine.rows import Axis, Rows, form_of
+from distkeras.engine.rows import Axis, Rows, form_of, is_derived
 from distkeras.engine.shapes import broadcast, normalize_axis, same
 from distkeras.errors import AbstractValueError, ShapeError
 
@@ -20,6 +20,8 @@ def _slice_shape(x, *, index):
 
 def _axis_of_slice(axis, item):
     """Kept where all is taken, or some of several batches that lie one after another."""
+    if is_derived(item):
+        return batch.MIXED
     if item in (slice(None), slice(0, None)):
         return axis
     each, parts = form_of(axis)
