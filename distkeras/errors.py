@@ -20,6 +20,7 @@
     ├── SavingError (ValueError)             a file that cannot be written or read
     │   ├── UnreadableFileError (OSError)    a file that is not there or may not be read
     │   ├── UnwritableFileError (OSError)    the disk is full, read-only, or refuses to be written
+    │   ├── CheckpointError                  a run's checkpoint is damaged, or of another program
     │   ├── UnsafeFileError                  a file that asks for code, or is built to do harm
     │   └── UnknownObjectError (TypeError)   a file names a class or function that nobody provides
     │       └── MissingPluginError (PluginError)  ... which an installed plugin provided
@@ -41,6 +42,7 @@ Keras catches it. A message says what was expected, what came, where, and what t
 __all__ = [
     "AbstractValueError",
     "ArgumentError",
+    "CheckpointError",
     "CollectiveMismatchError",
     "ConfigurationError",
     "DTypeError",
@@ -154,6 +156,10 @@ class UnreadableFileError(OSError, SavingError):
 
 class UnwritableFileError(OSError, SavingError):
     """A file could not be written; what was there before is untouched."""
+
+
+class CheckpointError(SavingError):
+    """A checkpoint of a run is damaged, or belongs to another program, model or data."""
 
 
 class UnsafeFileError(SavingError):

@@ -21,6 +21,7 @@ class Command:
 
 
 COMMANDS: dict[str, Command] = {
+    "checkpoints": Command("distkeras.cli.checkpoints:main", "list and verify checkpoints of runs"),
     "doctor": Command("distkeras.cli.doctor:main", "what this machine has, and what is missing"),
     "launch": Command("distkeras.launch:main", "run a program on MPI ranks (see launch --help)"),
     "plugins": Command("distkeras.plugins.report:main", "the installed plugins and their names"),

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from distkeras.errors import DistkerasError, UnwritableFileError
 
-__all__ = ["atomic_write", "make_directory", "unwritable"]
+__all__ = ["atomic_write", "make_directory", "sync_directory", "unwritable"]
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space, or write elsewhere",
@@ -116,7 +116,7 @@ def atomic_write(path: str | os.PathLike) -> Iterator[BinaryIO]:
             with suppress(OSError):  # another owner's file: the new one keeps the default mode
                 os.chmod(temporary, target.stat().st_mode & 0o7777)
         os.replace(temporary, target)
-        _sync_directory(target.parent)
+        sync_directory(target.parent)
     except BaseException as error:
         with suppress(OSError):
             os.unlink(temporary)
@@ -129,7 +129,8 @@ def _host() -> str:
     return re.sub(r"[^A-Za-z0-9]", "_", socket.gethostname())[:40]
 
 
-def _sync_directory(folder: Path) -> None:
+def sync_directory(folder: str | os.PathLike) -> None:
+    """Flush the names in a directory to the disk, where its file system can do that."""
     with suppress(OSError):  # some file systems cannot; the rename itself has been made
         descriptor = os.open(folder, os.O_RDONLY)
         try:
