@@ -92,6 +92,9 @@ ENVIRONMENT = {
         EnvironmentVariable(
             "DISTKERAS_DETERMINISM", "reproducible", "fast or reproducible, see set_determinism"
         ),
+        EnvironmentVariable(
+            "DISTKERAS_RESTART_PAUSE", "1", "seconds before the first restart of --restarts"
+        ),
         EnvironmentVariable("DISTKERAS_RANK_PROCESS", "", "set in ranks: their process id"),
         EnvironmentVariable("KERAS_HOME", "", "Keras's directory, default ~/.keras"),
         EnvironmentVariable("NO_COLOR", "", "any value: no colours in the terminal"),

@@ -7,10 +7,12 @@ import shutil
 import numpy as np
 
 from distkeras.callbacks.callback import Callback
+from distkeras.callbacks.messages import say
 from distkeras.distribution.collectives import broadcast
 from distkeras.distribution.world import world
 from distkeras.errors import ArgumentError, NotBuiltError, SavingError
 from distkeras.saving.once import do_once, write_once
+from distkeras.training.run_state import is_recording
 from distkeras.utils.files import atomic_write, make_directory
 
 __all__ = ["BackupAndRestore"]
@@ -20,7 +22,8 @@ class BackupAndRestore(Callback):
     """Saves weights and the optimizer's state as training goes on, and starts from what it finds.
 
     Rank 0 writes and reads; all ranks take what it read. When training ends well the backup is
-    deleted.
+    deleted. Where the launcher writes checkpoints of the run (`--checkpoint-every`) this callback
+    leaves it to them, says so once, and does nothing.
 
     Args:
         backup_dir: a directory for this training alone.
@@ -64,8 +67,14 @@ class BackupAndRestore(Callback):
         self._epoch = 0
         self._batch = 0
         self._batches_since_saving = 0
+        self._defers = False
 
     def on_train_begin(self, logs=None):
+        if is_recording():
+            if not self._defers:
+                say(f"BackupAndRestore: the launcher writes checkpoints; {self.backup_dir} is idle")
+            self._defers = True
+            return
         if not self.model.built:
             raise NotBuiltError(
                 "To use the BackupAndRestore callback, your model must be built before you call "
@@ -108,12 +117,14 @@ class BackupAndRestore(Callback):
         return self._weights
 
     def on_epoch_end(self, epoch, logs=None):
+        if self._defers:
+            return
         self._epoch, self._batch = epoch + 1, 0
         if self.save_freq == "epoch":
             self._save()
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.save_freq == "epoch":
+        if self.save_freq == "epoch" or self._defers:
             return
         self._batches_since_saving += 1
         self._batch = batch
@@ -138,7 +149,7 @@ class BackupAndRestore(Callback):
             file.write(json.dumps({"epoch": self._epoch, "batch": self._batch}).encode())
 
     def on_train_end(self, logs=None):
-        if self.delete_checkpoint:
+        if self.delete_checkpoint and not self._defers:
             do_once(
                 lambda: shutil.rmtree(self.backup_dir, ignore_errors=True),
                 f"delete {self.backup_dir}",

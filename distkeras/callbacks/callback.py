@@ -12,7 +12,8 @@ class Callback:
     runs on one rank only, the logs of a batch are those of that rank's rows.)
 
     Attributes:
-        params: `{"verbose", "epochs", "steps"}` of the running call.
+        params: `{"verbose", "epochs", "steps"}` of the running call; `"resumed"` is true in a `fit`
+            that goes on from a checkpoint of the run.
         model: the model.
         runs_on: `"all"` (each rank runs it, the default) or a rank's number: then it runs there
             only, and everything within it is local to that rank.
@@ -45,6 +46,18 @@ class Callback:
     def set_model(self, model: Any) -> None:
         """Take the model."""
         self._model = model
+
+    def get_state(self) -> Any:
+        """What a checkpoint of the run keeps of the callback; `None`, the default, for nothing.
+
+        `None`, booleans, numbers, strings, NumPy arrays, and lists, tuples and dicts of them. Where
+        the callback runs on all ranks it is asked on rank 0.
+        """
+        return None
+
+    def set_state(self, state: Any) -> None:
+        """Take over what `get_state` answered in the run that is resumed; on every rank on which
+        the callback runs, after `on_train_begin` and, within an epoch, after `on_epoch_begin`."""
 
     def on_train_begin(self, logs=None):
         """Before the first epoch."""

@@ -48,12 +48,25 @@ class CSVLogger(Callback):
 
     def _open(self) -> None:
         self._close()
+        kept = self.append or self.params.get("resumed", False)
         try:
             # Without a buffer, a line that does not fit on the disk can be taken back.
-            mode = "ab" if self.append else "wb"
+            mode = "ab" if kept else "wb"
             self.csv_file = open(self.filename, mode, buffering=0)  # noqa: SIM115 - until the end
         except OSError as error:
             raise unwritable(self.filename, error) from error
+
+    def get_state(self):
+        return {"keys": self.keys, "bytes": self.csv_file.tell() if self.csv_file else None}
+
+    def set_state(self, state):
+        """Go on behind the lines of the checkpoint: later ones are written again."""
+        self.keys = state["keys"]
+        if self.csv_file is not None and state["bytes"] is not None:
+            end = self.csv_file.seek(0, os.SEEK_END)
+            if end > state["bytes"]:
+                self.csv_file.truncate(state["bytes"])
+                self.csv_file.seek(0, os.SEEK_END)
 
     def on_epoch_end(self, epoch, logs=None):
         logs = logs or {}

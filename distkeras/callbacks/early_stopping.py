@@ -8,6 +8,8 @@ from distkeras.callbacks.monitor import MonitorCallback
 
 __all__ = ["EarlyStopping"]
 
+_STATE = ("wait", "stopped_epoch", "best", "best_epoch", "best_weights")
+
 
 class EarlyStopping(MonitorCallback):
     """Stops training when a value has not become better for some epochs.
@@ -58,6 +60,13 @@ class EarlyStopping(MonitorCallback):
         self.best = None
         self.best_epoch = 0
         self.best_weights = None
+
+    def get_state(self):
+        return {name: getattr(self, name) for name in _STATE}
+
+    def set_state(self, state):
+        for name in _STATE:
+            setattr(self, name, state[name])
 
     def on_epoch_end(self, epoch, logs=None):
         if self.monitor_op is None:

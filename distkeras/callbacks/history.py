@@ -27,6 +27,12 @@ class History(Callback):
     def on_train_begin(self, logs=None):
         self.epoch = []
 
+    def get_state(self):
+        return {"epoch": self.epoch, "history": self.history}
+
+    def set_state(self, state):
+        self.epoch, self.history = state["epoch"], state["history"]
+
     def on_epoch_end(self, epoch, logs=None):
         self.epoch.append(epoch)
         for name, value in (logs or {}).items():

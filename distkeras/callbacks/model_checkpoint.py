@@ -15,6 +15,8 @@ from distkeras.utils.files import make_directory
 
 __all__ = ["ModelCheckpoint"]
 
+_STATE = ("best", "_current_epoch", "_batches_since_saving", "_last_batch")
+
 
 class ModelCheckpoint(MonitorCallback):
     """Saves the model, or its weights, after epochs or after a number of batches.
@@ -79,6 +81,13 @@ class ModelCheckpoint(MonitorCallback):
                 "The filepath provided must end in `.keras` (Keras model format). Received: "
                 f"filepath={self.filepath}"
             )
+
+    def get_state(self):
+        return {name: getattr(self, name) for name in _STATE}
+
+    def set_state(self, state):
+        for name in _STATE:
+            setattr(self, name, state[name])
 
     def on_epoch_begin(self, epoch, logs=None):
         self._current_epoch = epoch

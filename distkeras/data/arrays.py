@@ -171,9 +171,9 @@ class ArrayData(Source):
         self.sampler = GlobalSampler(self.samples, self.batch_size, bool(shuffle), seed)
         self.length = self.sampler.steps
 
-    def passes(self, number: int) -> Generator[Batch]:
+    def passes(self, number: int, skip: int = 0) -> Generator[Batch]:
         """This rank's part of each global batch, in the order of a pass."""
-        for index in self.sampler.epoch(number):
+        for index in self.sampler.epoch(number, skip * self.batch_size):
             n = len(index)
             start, stop = share(n, self.rank, self.size)
             yield Batch(self._take(index[start:stop]), stop - start, start, n)
@@ -182,6 +182,21 @@ class ArrayData(Source):
         """The first rows, to see shapes and values."""
         rows = min(PEEKED_ROWS, self.samples)
         return Batch(self._take(np.arange(rows)), rows, 0, rows)
+
+    def description(self) -> dict[str, Any]:
+        return {
+            **super().description(),
+            "samples": self.samples,
+            "batch_size": self.batch_size,
+            "shuffle": self.sampler.shuffle,
+        }
+
+    def position(self, epoch: int, step: int) -> dict[str, Any]:
+        return {**super().position(epoch, step), "seed": self.sampler.seed}
+
+    def resume(self, position: dict[str, Any]) -> None:
+        self.sampler.seed = position["seed"]
+        super().resume(position)
 
     def _take(self, index: np.ndarray) -> tuple:
         if not self.sampler.shuffle and len(index):

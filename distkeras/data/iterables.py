@@ -17,6 +17,7 @@ from distkeras.data.source import PEEKED_ROWS, Source
 from distkeras.distribution.collectives import agree
 from distkeras.errors import DataError
 from distkeras.utils import tree
+from distkeras.utils.seeding import random_states, set_random_states
 
 __all__ = ["IterableData"]
 
@@ -53,7 +54,12 @@ class IterableData(Source):
         self.class_weight = class_weight
         self.rank, self.size = rank, size
         self.labels = labels
-        self._peeked: tuple[Iterator, Any] | None = None
+        # An iterator that has begun, its first batch where that was looked at, and how many were
+        # taken from it.
+        self._begun: tuple[Iterator, Any, int] | None = None
+        self._remembers = False
+        self._start: Any = None  # random states, and the source's own, where a pass began
+        self._total = 0
         self.length = self._known_length()
 
     @property
@@ -67,17 +73,21 @@ class IterableData(Source):
         except (TypeError, NotImplementedError):
             return None
 
-    def _batches(self, number: int) -> Iterator:
-        """What the user's object yields in one pass."""
-        return iter(self.source)
+    def _batches(self, number: int, skip: int = 0) -> Iterator:
+        """What the user's object yields in one pass, after so many batches."""
+        rest = iter(self.source)
+        for _ in range(skip):
+            if next(rest, _END) is _END:
+                raise DataError(_shorter(skip))
+        return rest
 
-    def passes(self, number: int) -> Generator[Batch]:
-        if self._peeked is not None:
-            rest, first = self._peeked
-            self._peeked = None
+    def passes(self, number: int, skip: int = 0) -> Generator[Batch]:
+        if self._begun is not None:
+            rest, first, count = self._begun
+            self._begun = None
         else:
-            rest, first = self._batches(number), _END
-        count = 0
+            self._start = self._states() if self._remembers else None
+            rest, first, count = self._batches(number, skip), _END, skip
         try:
             while True:
                 raw = next(rest, _END) if first is _END else first
@@ -86,6 +96,7 @@ class IterableData(Source):
                 if batch is None:
                     break
                 count += 1
+                self._total += 1
                 yield batch
         finally:
             # A pass that is left early ends what it started, but not the user's own generator.
@@ -95,7 +106,7 @@ class IterableData(Source):
             self.length = count
 
     def peek(self) -> Batch:
-        if self._peeked is None:
+        if self._begun is None:
             rest = self._batches(0)
             first = next(rest, _END)
             if self.size > 1:
@@ -107,11 +118,55 @@ class IterableData(Source):
                     "The data gave no batch: the iterable is empty, or a generator that was used "
                     "up before."
                 )
-            self._peeked = rest, first
-        data = self._arrays(self._peeked[1], 0)
+            self._begun = rest, first, 0
+        data = self._arrays(self._begun[1], 0)
         x, y, weight = data
         rows = min(PEEKED_ROWS, count_samples(x, y, weight, "Batch 0"))
         return Batch(_take(data, 0, rows), rows, 0, rows)
+
+    # --- positions in checkpoints ---
+
+    def remember(self) -> None:
+        self._remembers = True
+
+    def _states(self) -> tuple:
+        """The random states of this process, and the state of a source that tells it."""
+        tells = hasattr(self.source, "get_state") and hasattr(self.source, "set_state")
+        return random_states(), self.source.get_state() if tells else None
+
+    def position(self, epoch: int, step: int) -> dict[str, Any]:
+        # Within a pass: how it began, since it is taken again from there; else, how the next will.
+        found = super().position(epoch, step)
+        start = self._start if found["taken"] else self._states()
+        return {**found, "start": start, "total": self._total}
+
+    def resume(self, position: dict[str, Any]) -> None:
+        """Batches that were used before are taken from the user's object again, and dropped."""
+        super().resume(position)
+        self._total = position["total"]
+        if self.is_once:
+            rest, first, _ = self._begun or (iter(self.source), _END, 0)
+            for _ in range(self._total - (self._total > 0 and first is not _END)):
+                if next(rest, _END) is _END:
+                    raise DataError(_shorter(self._total))
+            self._begun = (rest, _END if self._total else first, position["taken"])
+            return
+        if position["start"] is None:  # the pass was begun by a look at its first batch
+            rest, first, _ = self._begun or (self._batches(0), _END, 0)
+            for _ in range(position["taken"] - (first is not _END)):
+                if next(rest, _END) is _END:
+                    raise DataError(_shorter(position["taken"]))
+            self._begun = (rest, _END, position["taken"])
+            return
+        states, own = position["start"]
+        if own is not None:
+            self.source.set_state(own)
+        self._begun = None
+        if position["taken"]:
+            set_random_states(states)
+            self._start = position["start"]
+            rest = self._batches(position["pass"], position["taken"])
+            self._begun = (rest, _END, position["taken"])
 
     def _agreed(self, raw: Any, number: int) -> Batch | None:
         """A batch of this rank's rows, when all ranks have got the same; `None` at the end."""
@@ -154,6 +209,13 @@ class IterableData(Source):
                 )
             weight = class_weights(y, self.class_weight)
         return x, y, weight
+
+
+def _shorter(count: int) -> str:
+    return (
+        f"The data have fewer batches than the {count} that were used before the checkpoint. To "
+        "resume, a program must iterate over the same data."
+    )
 
 
 def _take(data: tuple, start: int, stop: int) -> tuple:

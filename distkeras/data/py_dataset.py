@@ -11,6 +11,7 @@ from distkeras.data.batch import Batch
 from distkeras.data.iterables import IterableData
 from distkeras.data.sampler import GlobalSampler
 from distkeras.errors import DataError
+from distkeras.utils.seeding import random_states, set_random_states
 
 __all__ = ["PyDataset", "PyDatasetData"]
 
@@ -91,6 +92,8 @@ class PyDatasetData(IterableData):
     def __init__(self, dataset: PyDataset, shuffle: bool = False, seed: int = 0, **settings: Any):
         super().__init__(dataset, **settings)
         self.shuffle, self.seed = bool(shuffle), seed
+        self._epochs = 0
+        self._before_end: Any = None
         if self.length is None and self.limit is None:
             raise DataError(
                 "A PyDataset without an end (`num_batches` is None) needs `steps_per_epoch` in "
@@ -108,24 +111,45 @@ class PyDatasetData(IterableData):
         self.source.on_epoch_begin()
 
     def end_epoch(self) -> None:
+        self._before_end = random_states() if self._remembers else None
+        self._epochs += 1
         self.source.on_epoch_end()
         self.length = self._known_length()
 
+    def description(self) -> dict[str, Any]:
+        return {**super().description(), "batches": self.length, "shuffle": self.shuffle}
+
+    def position(self, epoch: int, step: int) -> dict[str, Any]:
+        own = {"seed": self.seed, "epochs": self._epochs, "before_end": self._before_end}
+        return {**super().position(epoch, step), **own}
+
+    def resume(self, position: dict[str, Any]) -> None:
+        self.seed, self._epochs = position["seed"], position["epochs"]
+        if not hasattr(self.source, "set_state"):
+            # Data sets that shuffle themselves do so between epochs: let them do it as often.
+            for epoch in range(self._epochs):
+                self.source.on_epoch_begin()
+                if epoch == self._epochs - 1 and position["before_end"] is not None:
+                    set_random_states(position["before_end"])
+                self.source.on_epoch_end()
+        super().resume(position)
+
     def peek(self) -> Batch:
-        if self._peeked is None:  # before the first epoch, out of its order: read again there
-            peeked = iter(()), self.source[0]
-            self._peeked = peeked
+        if self._begun is None:  # before the first epoch, out of its order: read again there
+            self._begun = iter(()), self.source[0], 0
             found = super().peek()
-            self._peeked = None
+            self._begun = None
             return found
         return super().peek()
 
-    def _batches(self, number: int) -> Iterator:
+    def _batches(self, number: int, skip: int = 0) -> Iterator:
         if self.shuffle and self.length is not None:
             shuffled = GlobalSampler(self.length, 1, True, self.seed).order(number)
             order: Iterable[int] = [int(i) for i in shuffled]
         else:
             order = _indices(self.source)
+        if skip:
+            order = itertools.islice(order, skip, None)
         workers = _setting(self.source, "workers", 1)
         parallel = _setting(self.source, "use_multiprocessing", False)
         if workers > 1 or (workers > 0 and parallel):

@@ -148,6 +148,8 @@ def fail(error: BaseException, thread: threading.Thread | None = None) -> int:
     text = _describe(error, thread, job)
     if job.size > 1:
         _end_all(job, text, code, brief=isinstance(error, _PLAIN))
+    if job.errors is not None:
+        keep_report(job.errors, job.rank, text)
     write_all(job.stderr, text)
     if thread is not None:
         os._exit(code)
@@ -337,6 +339,7 @@ def is_claimed(errors: Path) -> bool:
 def keep_report(errors: Path, rank: int, text: str) -> None:
     """Leave a rank's report in the directory of error reports, if that can be written."""
     with contextlib.suppress(OSError):
+        errors.mkdir(parents=True, exist_ok=True)
         (errors / f"rank{rank}.txt").write_text(text)
 
 

@@ -20,6 +20,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     from distkeras.launch.options import parse
 
     options = parse(argv)
+    if options.restarts:
+        from distkeras.launch.supervisor import supervise
+
+        return supervise(options)
     if options.ranks is not None and options.ranks > 1:
         from distkeras.launch.spawn import start_ranks
 

@@ -4,22 +4,27 @@
 (b) The failure hook is installed and the watcher forked before MPI starts, with the rank that the
     launcher told.
 (c) The world comes up, or the start is refused.
-(d) Ranks agree on a run directory; all but rank 0 send their output there.
+(d) Ranks agree on a run directory; all but rank 0 send their output there. Where options ask for
+    it, `fit` is told to record checkpoints, or to go on from one.
 (e) Signals become requests that all ranks act on together.
 (f) The program runs as `__main__`. Its normal end is followed by Python's: threads are joined, exit
     handlers run, and the rank waits asleep for the others.
 """
 
 import atexit
+import contextlib
+import json
 import os
 import random
 import secrets
+import sys
 
 from distkeras.config import seconds
 from distkeras.distribution import beacon, ends, environment, requests
 from distkeras.distribution.world import World, initialize
 from distkeras.launch import hashing, output
 from distkeras.launch.options import MAIN_JOB, Options
+from distkeras.launch.resuming import record
 from distkeras.launch.rundir import RunDirectory, agree_on_directory
 from distkeras.launch.target import run_target
 from distkeras.launch.watch import Watcher
@@ -37,7 +42,8 @@ def run_rank(options: Options) -> int:
         The exit status; in a job of several ranks a failure does not return.
     """
     place = environment.launched()
-    if options.seed is not None or (place is not None and place.size > 1):
+    repeats = any(o is not None for o in (options.seed, options.every, options.resume))
+    if repeats or (place is not None and place.size > 1):
         hashing.fix()
     _set_threads(place, options)
     rank = (place.rank or 0) if place else 0
@@ -50,13 +56,15 @@ def run_rank(options: Options) -> int:
             prefixer = output.Prefixer(rank)
     os.environ.update(options.times)
     os.environ.setdefault("MPIR_CVAR_SUPPRESS_ABORT_MESSAGE", "1")  # our report is the message
+    made: list[RunDirectory] = []
     try:
-        _prepare(options, watcher, prefixer)
+        _prepare(options, watcher, prefixer, made)
         run_target(options.target, options.arguments)
     except requests.AgreedExit as agreed:
         return ends.exit_code(agreed)
     except BaseException as error:
         if ends.exit_code(error) != 0 or not isinstance(error, SystemExit):
+            _note_position(made, rank)
             return ends.fail(error)
         ends.ended(options.target, error)
     else:
@@ -73,14 +81,29 @@ def _set_threads(place: environment.Launched | None, options: Options) -> None:
     os.environ.update(environment.thread_settings(local_size))
 
 
-def _prepare(options: Options, watcher: Watcher | None, prefixer: output.Prefixer | None) -> None:
-    made: list[RunDirectory] = []
+def _note_position(made: list[RunDirectory], rank: int) -> None:
+    """Leave where training was, for who decides whether to start again (`supervisor.py`)."""
+    run_state = sys.modules.get("distkeras.training.run_state")
+    where = run_state.where() if run_state is not None else None
+    for directory in made if where is not None else ():
+        with contextlib.suppress(OSError):
+            directory.errors.mkdir(exist_ok=True)
+            (directory.errors / f"position{rank}.json").write_text(json.dumps(where))
+
+
+def _prepare(
+    options: Options,
+    watcher: Watcher | None,
+    prefixer: output.Prefixer | None,
+    made: list[RunDirectory],
+) -> None:
     atexit.register(_tidy, made)
     world = initialize()  # exit handlers run backwards: ranks wait for each other before they tidy
     ends.install(world.rank, world.size)
     beacon.identify(world.rank)
     requests.install(world.rank, world.size, seconds("DISTKERAS_GRACE"))
-    directory = agree_on_directory(world, options.run_dir, options.target)
+    needed = options.every is not None
+    directory = agree_on_directory(world, options.run_dir, options.target, needed)
     if directory is not None:
         made.append(directory)
         ends.report_to(directory.errors)
@@ -93,7 +116,7 @@ def _prepare(options: Options, watcher: Watcher | None, prefixer: output.Prefixe
         os.environ["DISTKERAS_RUN_DIR"] = str(directory.path)
         if options.output == "rank0" and world.rank != 0:
             output.log_to(directory.log)
-    seed = _agreed_seed(world, options.seed)
+    seed = record(options, world, directory.path if directory else None, _agreed_seed)
     if seed is not None:
         _seed(seed)
 

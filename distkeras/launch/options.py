@@ -6,10 +6,12 @@ import io
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from distkeras.distribution import environment
+from distkeras.errors import ArgumentError
+from distkeras.utils.intervals import Interval, parse_interval
 
 __all__ = ["MAIN_JOB", "OUTPUTS", "Options", "parse"]
 
@@ -51,6 +53,14 @@ def _seconds(text: str) -> float:
 
 
 _seconds.__name__ = "number of seconds"  # argparse says: invalid number of seconds value: 'x'
+
+
+def _interval(text: str) -> Interval:
+    try:
+        return parse_interval(text)
+    except ArgumentError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
 
 # Options that take a value: the flags, and what argparse wants to know.
 _VALUED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
@@ -96,6 +106,42 @@ _VALUED: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
             "the MPI library may choose the order of additions",
         },
     ),
+    (
+        ("--checkpoint-every",),
+        {
+            "type": _interval,
+            "metavar": "WHEN",
+            "help": "write a checkpoint of the run every 500 (steps), 2epochs, or 10min, into the "
+            "run directory",
+        },
+    ),
+    (
+        ("--keep",),
+        {
+            "type": int,
+            "default": 2,
+            "metavar": "K",
+            "help": "how many checkpoints of a running fit are kept (default 2)",
+        },
+    ),
+    (
+        ("--resume",),
+        {
+            "metavar": "auto|PATH",
+            "help": "go on from a checkpoint: PATH is one, or a directory above it, of which the "
+            "newest complete one is taken; auto takes that of this program's runs in ./runs, or in "
+            "--run-dir",
+        },
+    ),
+    (
+        ("--restarts",),
+        {
+            "type": int,
+            "default": 0,
+            "metavar": "K",
+            "help": "after a failure start again, at most K times, from the newest checkpoint",
+        },
+    ),
     *(
         (
             (f"--{name}",),
@@ -132,6 +178,10 @@ class Options:
         seed: seed of all random numbers, or None.
         times: environment variable -> value, of the limits in seconds, and of other settings, that
             the command line sets.
+        every: how often a checkpoint is written, None for never.
+        keep: how many checkpoints are kept.
+        resume: `"auto"`, a path, or None.
+        restarts: how often to start again after a failure.
         target: script, module or module:function.
         arguments: what follows the target.
     """
@@ -143,6 +193,31 @@ class Options:
     times: Mapping[str, str]
     target: str
     arguments: tuple[str, ...]
+    every: Interval | None = None
+    keep: int = 2
+    resume: str | None = None
+    restarts: int = 0
+
+    def words(self, **changes: Any) -> list[str]:
+        """The command line that asks a process for the same, without `-n` and `--restarts`.
+
+        Args:
+            **changes: other values for some attributes.
+        """
+        own = replace(self, **changes)
+        found = [f"--output={own.output}"]
+        for flag, value in (
+            ("--run-dir", own.run_dir),
+            ("--seed", own.seed),
+            ("--checkpoint-every", own.every),
+            ("--keep", own.keep if own.every else None),
+            ("--resume", own.resume),
+        ):
+            if value is not None:
+                found.append(f"{flag}={value}")
+        for name, value in own.times.items():  # remote nodes get options, not our environment
+            found.append(f"--{name.removeprefix('DISTKERAS_').lower().replace('_', '-')}={value}")
+        return [*found, own.target, *own.arguments]
 
 
 def parse(argv: Sequence[str] | None = None) -> Options:
@@ -208,6 +283,15 @@ def _parse(argv: Sequence[str] | None, place: environment.Launched | None) -> Op
             f"-n {found.ranks} starts a job of its own, but {place.launcher} started this process "
             f"as one of {place.size}. Use either mpirun or -n."
         )
+    for flag, count, least in (("--keep", found.keep, 1), ("--restarts", found.restarts, 0)):
+        if count < least:
+            parser.error(f"{flag} expects a number of at least {least}, got {count}")
+    if found.restarts and place is not None and place.size > 1:
+        parser.error(
+            "--restarts needs a launcher that starts the ranks itself: use -n "
+            f"{place.size} instead of {place.launcher}, or let the queue start the job again with "
+            "--resume auto."
+        )
     if rest and not rest[0].startswith("-"):
         target, arguments = rest[0], rest[1:]
     else:
@@ -217,7 +301,17 @@ def _parse(argv: Sequence[str] | None, place: environment.Launched | None) -> Op
     if found.determinism is not None:
         times["DISTKERAS_DETERMINISM"] = found.determinism
     return Options(
-        found.ranks, found.output, found.run_dir, found.seed, times, target, tuple(arguments)
+        found.ranks,
+        found.output,
+        found.run_dir,
+        found.seed,
+        times,
+        target,
+        tuple(arguments),
+        found.checkpoint_every,
+        found.keep,
+        found.resume,
+        found.restarts,
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from distkeras.distribution.world import World
 from distkeras.errors import LaunchError
 
-__all__ = ["RunDirectory", "agree_on_directory"]
+__all__ = ["RunDirectory", "agree_on_directory", "new_directory", "program_name"]
 
 
 class RunDirectory:
@@ -44,7 +44,9 @@ class RunDirectory:
                 self.path.parent.rmdir()
 
 
-def agree_on_directory(world: World, wanted: str | None, target: str) -> RunDirectory | None:
+def agree_on_directory(
+    world: World, wanted: str | None, target: str, needed: bool = False
+) -> RunDirectory | None:
     """Create the run directory on rank 0 and tell all ranks; a collective call.
 
     Args:
@@ -52,6 +54,7 @@ def agree_on_directory(world: World, wanted: str | None, target: str) -> RunDire
         wanted: the user's directory, or None for a new one in `./runs`, or in the system's
             temporary directory where that cannot be written.
         target: the program, after which a new directory is named.
+        needed: whether a single process needs one too.
 
     Returns:
         A `RunDirectory`, or None for a single process that did not ask for one.
@@ -59,11 +62,11 @@ def agree_on_directory(world: World, wanted: str | None, target: str) -> RunDire
     Raises:
         LaunchError: the wanted directory cannot be made.
     """
-    if wanted is None and not world.is_multi:
+    if wanted is None and not world.is_multi and not needed:
         return None
     shared = ""
     if world.rank == 0:
-        path = _new(target) if wanted is None else Path(wanted).absolute()
+        path = new_directory(target) if wanted is None else Path(wanted).absolute()
         _make(path)
         for old in path.glob("errors/*"):
             old.unlink(missing_ok=True)
@@ -83,9 +86,24 @@ def _make(path: Path) -> None:
         ) from error
 
 
-def _new(target: str) -> Path:
+def program_name(target: str) -> str:
+    """How a program is called in names of run directories.
+
+    Example:
+        >>> program_name("examples/train.py"), program_name("package.module:main")
+        ('train', 'module')
+    """
     name = os.path.basename(target.partition(":")[0]).removesuffix(".py")
-    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{name.rpartition('.')[2] or 'program'}"
+    return name.rpartition(".")[2] or "program"
+
+
+def new_directory(target: str) -> Path:
+    """Make a new run directory in `./runs`, or in the system's temporary directory.
+
+    Args:
+        target: the program, after which it is named.
+    """
+    stem = f"{time.strftime('%Y%m%d-%H%M%S')}-{program_name(target)}"
     for attempt in range(1, 1000):
         path = Path("runs", stem if attempt == 1 else f"{stem}-{attempt}").absolute()
         try:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -20,7 +21,7 @@ from distkeras.launch import hashing
 from distkeras.launch.options import Options
 from distkeras.utils.processes import descendants, kill_descendants
 
-__all__ = ["find_mpiexec", "start_ranks"]
+__all__ = ["find_mpiexec", "job_command", "run_job", "start_ranks"]
 
 # Seconds for the ranks to end by themselves once they should.
 PATIENCE = 10.0
@@ -46,15 +47,34 @@ def start_ranks(options: Options) -> int:
         The job's exit status.
     """
     try:
-        command, environ = _command(options)
+        command, environ = job_command(options)
     except LaunchError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
+    return run_job(options, command, environ)
+
+
+def run_job(
+    options: Options,
+    command: list[str],
+    environ: Mapping[str, str],
+    received: list[int] | None = None,
+) -> int:
+    """Run a job to its end, with the signals that arrive meanwhile passed on to it.
+
+    Args:
+        options: the command line.
+        command, environ: what `job_command` answered.
+        received: takes the numbers of the signals.
+
+    Returns:
+        The job's exit status.
+    """
     # A session of its own: Ctrl-C in a terminal reaches the ranks once, through us.
     job = subprocess.Popen(
         command, env=environ, start_new_session=True, preexec_fn=_end_with_parent
     )
-    terminated = _forward_signals(job, options, agent=command[0])
+    terminated = _forward_signals(job, options, received)
     while True:
         try:
             code = job.wait(timeout=0.5)  # a wait without limit would not see the deadline change
@@ -83,7 +103,9 @@ class _Forwarding:
     by_substitute: bool = False
 
 
-def _forward_signals(job: subprocess.Popen, options: Options, agent: str) -> _Forwarding:
+def _forward_signals(
+    job: subprocess.Popen, options: Options, received: list[int] | None
+) -> _Forwarding:
     """Pass signals on to mpiexec, which passes them on to the ranks.
 
     Open MPI's mpirun kills the ranks on SIGTERM and SIGINT before they can act on them. So they
@@ -96,6 +118,8 @@ def _forward_signals(job: subprocess.Popen, options: Options, agent: str) -> _Fo
 
     def forward(number: int, _: FrameType | None) -> None:
         limit = math.inf
+        if received is not None:
+            received.append(number)
         if number in seen and number != signal.SIGUSR1:
             limit = PATIENCE
         elif number == signal.SIGTERM:
@@ -112,7 +136,8 @@ def _forward_signals(job: subprocess.Popen, options: Options, agent: str) -> _Fo
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
-    is_openmpi = _kind(agent)[0] == "Open MPI"
+    several = options.ranks is not None and options.ranks > 1
+    is_openmpi = several and _kind(find_mpiexec())[0] == "Open MPI"
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1):
         signal.signal(number, forward)
     return state
@@ -154,7 +179,17 @@ def _end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _command(options: Options) -> tuple[list[str], dict[str, str]]:
+def job_command(options: Options) -> tuple[list[str], dict[str, str]]:
+    """The command that starts a job, and its environment.
+
+    Args:
+        options: the command line; its `ranks` says how many, None for one process.
+
+    Raises:
+        LaunchError: there is no mpiexec.
+    """
+    if options.ranks is None or options.ranks == 1:
+        return _one_process(options), dict(os.environ)
     mpiexec = find_mpiexec()
     _, flags, settings = _kind(mpiexec)
     environ = child_environment()
@@ -163,16 +198,14 @@ def _command(options: Options) -> tuple[list[str], dict[str, str]]:
         environ.setdefault(name, value)
     if flags and os.geteuid() == 0:
         environ.update(_AS_ROOT)
-    own = [f"--output={options.output}"]
-    if options.run_dir is not None:
-        own.append(f"--run-dir={options.run_dir}")
-    if options.seed is not None:
-        own.append(f"--seed={options.seed}")
-    command = [mpiexec, *flags, "-n", str(options.ranks), sys.executable, *_interpreter_flags()]
-    for name, value in options.times.items():  # remote nodes get options, not our environment
-        own.append(f"--{name.removeprefix('DISTKERAS_').lower().replace('_', '-')}={value}")
-    command += ["-m", "distkeras.launch", *own]
-    return [*command, options.target, *options.arguments], environ
+    command = [mpiexec, *flags, "-n", str(options.ranks), *_one_process(options)]
+    return command, environ
+
+
+def _one_process(options: Options) -> list[str]:
+    """The command that starts one process of a job, or a job of one process."""
+    words = [sys.executable, *_interpreter_flags(), "-m", "distkeras.launch"]
+    return [*words, *options.words()]
 
 
 @functools.cache

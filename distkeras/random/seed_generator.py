@@ -12,7 +12,14 @@ from distkeras.errors import ArgumentError
 from distkeras.utils.naming import auto_name, to_snake_case
 from distkeras.utils.seeding import seeding_count
 
-__all__ = ["SeedGenerator", "draw_key", "draw_seed", "global_seed_generator", "make_default_seed"]
+__all__ = [
+    "SeedGenerator",
+    "draw_key",
+    "draw_seed",
+    "global_seed_generator",
+    "global_seed_state",
+    "make_default_seed",
+]
 
 _LOCK = threading.Lock()
 
@@ -108,6 +115,16 @@ def global_seed_generator() -> SeedGenerator:
     if _GLOBAL is None or _GLOBAL[0] != count:
         _GLOBAL = (count, SeedGenerator(name="global_seed_generator"))
     return _GLOBAL[1]
+
+
+def global_seed_state() -> Any:
+    """The state of the global generator, a NumPy array; `None` before the first draw from it.
+
+    Asking does not make the generator, which would draw from Python's `random`.
+    """
+    if _GLOBAL is None or _GLOBAL[0] != seeding_count():
+        return None
+    return _GLOBAL[1].state.numpy()
 
 
 def make_default_seed() -> int:

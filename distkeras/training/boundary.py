@@ -10,7 +10,7 @@ from distkeras.distribution.world import is_alone
 from distkeras.engine.fingerprint import fingerprint
 from distkeras.errors import ParameterMismatchError
 from distkeras.strategies import Strategy
-from distkeras.training.run_state import checkpoint_now
+from distkeras.training.run_state import checkpoint_now, checkpoint_soon
 
 __all__ = ["compare_parameters", "end_of_step"]
 
@@ -88,5 +88,5 @@ def _act(model: Any, strategy: Strategy, bits: int) -> bool:
         raise KeyboardInterrupt
     if bits & requests.CHECKPOINT:
         requests.done(requests.CHECKPOINT)
-        checkpoint_now(model)
+        checkpoint_soon(model)
     return bool(bits & requests.STOP_TRAINING)

@@ -25,6 +25,7 @@ from distkeras.engine.batch import JOINED, REDUCED, WHOLE
 from distkeras.errors import ArgumentError, DataError, NotCompiledError
 from distkeras.random.seed_generator import draw_key
 from distkeras.strategies import Strategy, current_strategy
+from distkeras.training import run_state
 from distkeras.training.advice import advise_on_loss
 from distkeras.training.boundary import compare_parameters, end_of_step
 from distkeras.training.building import build_for, needs_building
@@ -188,48 +189,132 @@ class Trainer(Compiling, Steps):
             self.optimizer.build(weights)
         strategy.start(self.variables)  # type: ignore[attr-defined]
         callbacks = self._callbacks(callbacks, verbose, strategy, data, epochs, history=True)
+        run = run_state.begin(self, strategy)
+        try:
+            numbers = range(initial_epoch, epochs)
+            how = (numbers, validation_freq, strategy, run)
+            return self._fit(x, data, validation, callbacks, *how)
+        finally:
+            if run is not None:
+                run.leave()
+
+    def _fit(
+        self,
+        given: Any,
+        data: Source,
+        validation: Source | None,
+        callbacks: CallbackList,
+        epochs: range,
+        validation_freq: int | Iterable[int],
+        strategy: Strategy,
+        run: Any,
+    ) -> Any:
+        """The epochs of `fit`.
+
+        Args:
+            given: the `x` that `fit` got, for advice.
+            run: the `Fit` of a run that records checkpoints or is resumed, or `None`.
+        """
         object.__setattr__(self, "stop_training", False)
         object.__setattr__(self, "_initial_epoch", None)
-        callbacks.on_train_begin()
-        initial_epoch = self._initial_epoch or initial_epoch  # BackupAndRestore sets it
+        skip, logs = 0, None
         epoch_logs: dict = {}
         advised = strategy.rank != 0
-        for epoch in range(initial_epoch, epochs):
+        if run is not None:
+            self._attach(run, data, validation, callbacks, strategy)
+            if run.finished:
+                run.restore()
+                return self.history  # type: ignore[attr-defined]
+        callbacks.on_train_begin()
+        initial = self._initial_epoch or epochs.start  # BackupAndRestore sets it
+        ahead = range(initial, epochs.stop)
+        if run is not None and run.resumes:
+            ahead, skip = range(run.epoch, epochs.stop), run.step
+            if not skip:
+                run.restore()
+                epoch_logs = run.epoch_logs
+                if self.stop_training:  # at the end of the epoch that then was saved
+                    ahead = range(0)
+        for epoch in ahead:
             self.reset_metrics()
             callbacks.on_epoch_begin(epoch)
-            logs = self._train_epoch(data, epoch, callbacks, strategy)
+            if skip:  # on_epoch_begin may have changed what belongs to the middle of the epoch
+                logs = run.restore()
+                epoch_logs = run.epoch_logs
+            logs = self._train_epoch(data, epoch, callbacks, strategy, run, skip, logs)
+            skip = 0
             if logs is _NOTHING:
-                if epoch == initial_epoch:
+                if epoch == initial:
                     raise DataError(_no_batch("train on"))
                 warnings.warn(RAN_OUT, stacklevel=2)  # a generator that is used up
                 break
             epoch_logs = self._final_logs(logs, strategy)
             if not advised and not self.stop_training:
-                advised = advise_on_loss(epoch_logs.get("loss"), epoch, x)
+                advised = advise_on_loss(epoch_logs.get("loss"), epoch, given)
+            if run is not None:
+                run.hold()
             if validation is not None and _is_due(epoch, validation_freq):
                 values = self.evaluate(validation, callbacks=callbacks, return_dict=True, verbose=0)
                 epoch_logs.update({f"val_{k}": v for k, v in values.items()})
             epoch_logs = dict(sorted(epoch_logs.items()))
+            if run is not None:
+                run.enter()
             callbacks.on_epoch_end(epoch, epoch_logs)
             compare_parameters(self.trainable_variables, strategy)  # type: ignore[attr-defined]
-            if end_of_step(self, strategy, bool(self.stop_training)):
-                object.__setattr__(self, "stop_training", True)
+            if self._is_to_stop(strategy, run, epoch + 1, 0, epoch_logs):
                 break
-        if self.optimizer is not None and epochs > initial_epoch and self.optimizer.built:
+        if self.optimizer is not None and epochs.stop > initial and self.optimizer.built:
             self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
         callbacks.on_train_end(epoch_logs)
+        if run is not None:
+            run.finish(epoch_logs)
         return self.history  # type: ignore[attr-defined]
 
+    def _attach(
+        self, run: Any, data: Source, validation: Any, callbacks: CallbackList, strategy: Strategy
+    ) -> None:
+        """Have a recorded run know what it works with, and compare it with what is taken up."""
+        run.attach(data, validation, callbacks)
+        if run.needs_a_step():  # one makes what the model's `train_step` makes; its effects go
+            self._on_batch(self.train_step, data.peek(), strategy)
+        run.check()
+
+    def _is_to_stop(self, strategy: Strategy, run: Any, epoch: int, step: int, logs: Any) -> bool:
+        """After a step, or after an epoch (`step` 0): whether any rank wants to stop."""
+        if run is not None:
+            run.ask(epoch, step, logs)
+        # Ranks stop together: a callback may have seen only its own rows.
+        stop = end_of_step(self, strategy, bool(self.stop_training))
+        if stop:
+            object.__setattr__(self, "stop_training", True)
+        return stop
+
     def _train_epoch(
-        self, data: Source, epoch: int, callbacks: CallbackList, strategy: Strategy
+        self,
+        data: Source,
+        epoch: int,
+        callbacks: CallbackList,
+        strategy: Strategy,
+        run: Any,
+        skip: int,
+        logs: Any,
     ) -> Any:
-        """The logs of the last step; `_NOTHING` where there was no batch."""
+        """The logs of the last step; `_NOTHING` where there was no batch.
+
+        Where the first `skip` batches were taken by the run that is resumed, `logs` are those of
+        the last of them.
+        """
         before = callbacks.listens("on_train_batch_begin")
         after = callbacks.listens("on_train_batch_end")
         joined = self._joins_logs(callbacks, "on_train_batch_end", strategy)
-        logs: Any = _NOTHING
-        with closing(data.epoch(epoch)) as batches:
-            for step, batch in enumerate(batches):
+        if not skip:
+            logs = _NOTHING
+        elif self.stop_training:
+            return logs
+        with closing(data.epoch(epoch, skip)) as batches:
+            for step, batch in enumerate(batches, skip):
+                if run is not None:
+                    run.enter()
                 if before:
                     callbacks.on_train_batch_begin(step)
                 logs = None  # unread results would be kept through the next step
@@ -237,9 +322,7 @@ class Trainer(Compiling, Steps):
                 if after or joined:
                     shown = self._final_logs(logs, strategy) if joined else _host_logs(logs)
                     callbacks.on_train_batch_end(step, shown)
-                # Ranks stop together: a callback may have seen only its own rows.
-                if end_of_step(self, strategy, bool(self.stop_training)):
-                    object.__setattr__(self, "stop_training", True)
+                if self._is_to_stop(strategy, run, epoch, step + 1, logs):
                     break
         return logs
 

@@ -1,12 +1,19 @@
 """One seed for everything random in a process."""
 
 import random as python_random
+from typing import Any
 
 import numpy as np
 
 from distkeras.errors import ArgumentError
 
-__all__ = ["get_random_seed", "seeding_count", "set_random_seed"]
+__all__ = [
+    "get_random_seed",
+    "random_states",
+    "seeding_count",
+    "set_random_seed",
+    "set_random_states",
+]
 
 _seed: int | None = None
 _count = 0
@@ -52,3 +59,28 @@ def get_random_seed() -> int | None:
 def seeding_count() -> int:
     """How often `set_random_seed` was called: when it changes, what was seeded is made anew."""
     return _count
+
+
+def random_states() -> tuple[Any, Any]:
+    """The states of Python's `random` and of NumPy's legacy generator, made of numbers, texts and
+    arrays."""
+    version, words, gauss = python_random.getstate()
+    return (version, np.array(words, np.uint32), gauss), np.random.get_state(legacy=False)
+
+
+def set_random_states(states: tuple[Any, Any]) -> None:
+    """Put both generators back.
+
+    Args:
+        states: what `random_states` answered.
+
+    Example:
+        >>> states = random_states()
+        >>> first = python_random.random()
+        >>> set_random_states(states)
+        >>> python_random.random() == first
+        True
+    """
+    (version, words, gauss), legacy = states
+    python_random.setstate((version, tuple(words.tolist()), gauss))
+    np.random.set_state(legacy)
