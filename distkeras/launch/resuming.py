@@ -96,6 +96,8 @@ def record(
     if options.every is not None and world.rank == 0:
         assert directory is not None
         folder = str(_unused(directory))
+        if options.run_dir is None and directory.parent.name != "runs":
+            say(f"./runs cannot be written: checkpoints go to {folder}")
     folder = world.share_text(folder)
     recorder = Recorder(folder, options.every, options.keep)
     seed = options.seed

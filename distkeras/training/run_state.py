@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from distkeras.training.recorder import Fit, Recorder
+    from distkeras.training.recorded_fit import Fit
+    from distkeras.training.recorder import Recorder
 
 __all__ = [
     "begin",

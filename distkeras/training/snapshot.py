@@ -39,6 +39,7 @@ __all__ = [
     "structure_of",
 ]
 
+_CONTAINERS = ("list", "tuple", "dict", "TrackedList", "TrackedDict")
 _SHOWN = 5  # differences that a message lists
 
 
@@ -48,16 +49,15 @@ _SHOWN = 5  # differences that a message lists
 def optimizers_of(model: Any) -> list[Optimizer]:
     """The optimizers that a model and the models within it hold, each once."""
     found: list[Optimizer] = []
+    entered: set[int] = set()  # containers, which may hold themselves
 
     def look(value: Any) -> None:
         if isinstance(value, Optimizer):
             if all(value is not known for known in found):
                 found.append(value)
-        elif type(value).__name__ in ("list", "tuple", "TrackedList"):
-            for item in value:
-                look(item)
-        elif type(value).__name__ in ("dict", "TrackedDict"):
-            for item in value.values():
+        elif type(value).__name__ in _CONTAINERS and id(value) not in entered:
+            entered.add(id(value))
+            for item in value.values() if isinstance(value, dict) else value:
                 look(item)
 
     for layer in model._flatten_layers():
@@ -191,6 +191,11 @@ def check(model: Any, state: dict[str, Any], where: str) -> None:
     else:
         for optimizer, old in zip(optimizers, state["optimizers"], strict=True):
             count = len(optimizer.variables)
+            if old["built"] and not optimizer.built and -1 in old["built_with"]:
+                differences.append(
+                    f"{type(optimizer).__name__}: built with variables that are not the model's; "
+                    "build it before `fit`"
+                )
             if optimizer.built and old["built"] and count != len(old["values"]):
                 differences.append(
                     f"{type(optimizer).__name__}: {len(old['values'])} variables in the "

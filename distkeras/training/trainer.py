@@ -221,7 +221,10 @@ class Trainer(Compiling, Steps):
         epoch_logs: dict = {}
         advised = strategy.rank != 0
         if run is not None:
-            self._attach(run, data, validation, callbacks, strategy)
+            run.attach(data, validation, callbacks, epochs.stop)
+            if run.needs_a_step():  # one makes what `train_step` makes; its effects are undone
+                self._on_batch(self.train_step, data.peek(), strategy)
+            run.check()
             if run.finished:
                 run.restore()
                 return self.history  # type: ignore[attr-defined]
@@ -269,15 +272,6 @@ class Trainer(Compiling, Steps):
         if run is not None:
             run.finish(epoch_logs)
         return self.history  # type: ignore[attr-defined]
-
-    def _attach(
-        self, run: Any, data: Source, validation: Any, callbacks: CallbackList, strategy: Strategy
-    ) -> None:
-        """Have a recorded run know what it works with, and compare it with what is taken up."""
-        run.attach(data, validation, callbacks)
-        if run.needs_a_step():  # one makes what the model's `train_step` makes; its effects go
-            self._on_batch(self.train_step, data.peek(), strategy)
-        run.check()
 
     def _is_to_stop(self, strategy: Strategy, run: Any, epoch: int, step: int, logs: Any) -> bool:
         """After a step, or after an epoch (`step` 0): whether any rank wants to stop."""

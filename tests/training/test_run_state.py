@@ -308,7 +308,17 @@ def two_optimizers():
     return results(model)
 
 
+def layers_made_by_the_first_step():
+    model = Gan()
+    model.maker = keras.Sequential([layers.Dense(4)])
+    model.judge = keras.Sequential([layers.Dense(3), layers.Dropout(0.3), layers.Dense(1)])
+    model.compile(keras.optimizers.Adam(0.01), keras.optimizers.RMSprop(0.01))
+    model.fit(X, batch_size=8, epochs=3, verbose=0, callbacks=[CrashAt()])
+    return results(model)
+
+
 PROGRAMS = [
+    layers_made_by_the_first_step,
     two_fits_of_one_model,
     clipping_and_averages,
     loss_scale,
@@ -357,6 +367,12 @@ def test_a_finished_program_trains_nothing_again(tmp_path):
     assert found is not None, "a step was made"
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_a_finished_fit_is_not_made_longer(tmp_path):
+    recorded(program_of(), tmp_path / "a", "3")
+    with pytest.warns(UserWarning, match=r"had finished with epochs=2.*now asks for epochs=5"):
+        recorded(program_of(fit={"epochs": 5}), tmp_path / "b", "3", resume=tmp_path)
 
 
 def test_chains_of_crashes(tmp_path):
