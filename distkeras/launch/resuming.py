@@ -33,6 +33,8 @@ def directories(options: Options) -> list[str]:
     if options.resume is None:
         return []
     if options.resume != "auto":
+        if os.path.exists(options.resume):
+            return [options.resume]  # whatever characters it has
         return options.resume.split(os.pathsep)
     if options.run_dir is not None:
         return [options.run_dir]
