@@ -20,8 +20,8 @@ __all__ = ["Fit", "end_name"]
 
 
 def end_name(fit: int) -> str:
-    """The name of the checkpoint of a fit's end."""
-    return f"fit{fit:03d}-end"
+    """The name of the checkpoint of a fit's end; `fit` counts from 0, names count from 1."""
+    return f"fit{fit + 1:03d}-end"
 
 
 class Fit:
@@ -98,10 +98,10 @@ class Fit:
             return
         if self.state["number"] != self.number:
             raise CheckpointError(
-                f"The fit {self.ordinal} of the checkpoint {self._path} trained the program's "
-                f"model {self.state['number']}; here it trains model {self.number} (counted from 0 "
-                "in the order of their first fit). Resume with the program that wrote it, or start "
-                "anew without --resume."
+                f"The fit {self.ordinal + 1} of the checkpoint {self._path} trained the program's "
+                f"model {self.state['number'] + 1}; here it trains model {self.number + 1} "
+                "(counted in the order of their first fit). Resume with the program that wrote "
+                "it, or start anew without --resume."
             )
         snapshot.check(self.model, self.state, self._path)
         old, new = self.state["data"]["description"], self._data.description()
@@ -220,7 +220,7 @@ class Fit:
         name = end_name(self.ordinal)
         if not finished:
             # An epoch's end comes after its last step.
-            name = f"fit{self.ordinal:03d}-step{self.total:010d}{'' if in_epoch else '-epoch'}"
+            name = f"fit{self.ordinal + 1:03d}-step{self.total:010d}{'' if in_epoch else '-epoch'}"
         if self.strategy.rank:
             return name
         state = {

@@ -2,7 +2,7 @@
 
 How a run is recorded:
   a. Every `fit` of the program has an ordinal, every model too. A checkpoint is one of
-     `fit000-step0000000500`, in the middle of a fit, and `fit000-end`, its end state, which stays
+     `fit001-step0000000500`, in the middle of a fit, and `fit001-end`, its end state, which stays
      as long as the run's directory, since what follows builds upon it.
   b. After each step, and after each epoch, each rank says whether it wants a checkpoint, in the
      message by which the ranks agree on going on (`boundary.py`). Counts of steps and epochs are
@@ -112,9 +112,9 @@ class Recorder:
             try:
                 found[fit] = checkpoints.open_checkpoint(candidate.path.parent / end_name(fit))
             except CheckpointError as error:
-                return f"the end state of fit {fit} is missing: {error}"
+                return f"the end state of fit {fit + 1} is missing: {error}"
             if wrong := checkpoints.problem(found[fit]):
-                return f"the end state of fit {fit} is damaged: {wrong}"
+                return f"the end state of fit {fit + 1} is damaged: {wrong}"
         return found
 
     def state_of(self, fit: int) -> tuple[dict[str, Any], str] | None:
@@ -187,8 +187,10 @@ class Recorder:
     def _work(self, name: str, packed: tuple[Any, list], about: dict[str, Any]) -> None:
         try:
             checkpoints.write(self.directory, name, packed, about)
-            steps = [c for c in checkpoints.find(self.directory) if not c.about["finished"]]
-            for old in steps[self.keep :]:
+            found = [c for c in checkpoints.find(self.directory) if not c.about["finished"]]
+            # By position, since clocks are set back at times.
+            found.sort(key=lambda c: (c.about["fit"], c.about["total"], c.about["step"] == 0))
+            for old in found[: -self.keep]:
                 checkpoints.remove(old)
         except Exception as error:
             self._failure = error

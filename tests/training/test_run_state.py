@@ -390,9 +390,9 @@ def test_chains_of_crashes(tmp_path):
 def test_the_newest_are_kept(tmp_path):
     recorded(two_fits_of_one_model, tmp_path, "2")
     names = {each.path.name for each in checkpoints.find(tmp_path)}
-    ends = {"fit000-end", "fit001-end"}
+    ends = {"fit001-end", "fit002-end"}
     assert names >= ends
-    assert sorted(names - ends) == [f"fit001-step{n:010d}" for n in (10, 12, 14)]
+    assert sorted(names - ends) == [f"fit002-step{n:010d}" for n in (10, 12, 14)]
 
 
 def test_what_is_not_asked_for_is_not_written(tmp_path):
@@ -438,7 +438,7 @@ def test_another_model_is_told_apart(tmp_path):
         return results(a, b)
 
     recorded(program, tmp_path / "a", "1", crash=6)
-    with pytest.raises(CheckpointError, match=r"model 1; here it trains model 0"):
+    with pytest.raises(CheckpointError, match=r"model 2; here it trains model 1"):
         recorded(lambda: program(True), tmp_path / "b", "1", resume=tmp_path)
 
 
@@ -464,11 +464,11 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path):
 def test_a_lost_end_state_is_told(tmp_path):
     recorded(two_fits_of_one_model, tmp_path, "1", crash=9)
     found = checkpoints.find(tmp_path)
-    checkpoints.remove(next(c for c in found if c.path.name == "fit000-end"))
+    checkpoints.remove(next(c for c in found if c.path.name == "fit001-end"))
     said = []
     chosen = Recorder(tmp_path / "b", None).resume(checkpoints.find(tmp_path), said.append)
     assert chosen is None or chosen.about["fit"] == 0
-    assert "the end state of fit 0 is missing" in said[0]
+    assert "the end state of fit 1 is missing" in said[0]
 
 
 # --- callbacks ---
@@ -571,7 +571,7 @@ def test_at_once(tmp_path):
     expected = run(program())
     assert recorded(program(Now()), tmp_path / "a", "10h") is None
     assert seen[:8] == [None] * 8
-    assert seen[8] == str(tmp_path / "a" / "fit000-step0000000008")
+    assert seen[8] == str(tmp_path / "a" / "fit001-step0000000008")
     assert [c.about["step"] for c in checkpoints.find(tmp_path)] == [4]
     found = recorded(program(), tmp_path / "b", "10h", resume=tmp_path)
     for a, b in zip(found, expected, strict=True):
