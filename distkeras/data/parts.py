@@ -35,11 +35,18 @@ class OwnParts(Source):
         super().__init__(limit)
         self.part, self.rank = part, rank
 
-    def passes(self, number: int) -> Generator[Batch]:
-        """Each step's batch of this rank; before it, the ranks tell each other their rows."""
+    def passes(self, number: int, skip: int = 0) -> Generator[Batch]:
+        """Each step's batch of this rank; before it, the ranks tell each other their rows.
+
+        On resuming, what was taken before is taken again and dropped: a part may have ended.
+        """
         rest = self.part.passes(number)
         empty: Any = None
         try:
+            for _ in range(skip):
+                batch = next(rest, None)
+                if empty is None and batch is not None:
+                    empty = tuple(tree.map_structure(_no_rows, d) for d in batch.data)
             while True:
                 batch = next(rest, None)
                 told = all_gather(np.array([_ENDED if batch is None else batch.rows], np.int64))
