@@ -44,7 +44,7 @@ def test_main_job_without_a_place_for_its_results(run_program, needs_mpi, tmp_pa
     (tmp_path / "digits").write_text("")
     end = run_program(["-m", "distkeras.launch"], n=2)
     assert end.returncode == 1, end.describe()
-    (line,) = end.stderr.splitlines()
+    (line,) = end.complaints.splitlines()
     assert line.startswith("[rank 0] LaunchError: The results need a directory"), end.describe()
     assert "-- --out DIR" in line
 

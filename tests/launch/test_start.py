@@ -207,7 +207,7 @@ def test_lines_of_stderr_are_written_whole(run_program, needs_mpi, tmp_path):
     )
     line = ["-m", "distkeras.launch", "say.py"]
     end = run_program(line, n=3, env={"PYTHONUNBUFFERED": "1"})
-    assert end.stderr == 15 * "a b c\n", end.describe()
+    assert end.complaints == 15 * "a b c\n", end.describe()
 
 
 def test_output_of_all_is_shown_with_prefixes(run_program, needs_mpi, tmp_path):
