@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 import distkeras as keras
-
-from .table import CASES
+from layers.table import CASES
 
 NAMES = [name for name, _, _ in CASES]
 # In training these draw anew at each call, or hold corrections fixed by definition.
