@@ -394,6 +394,7 @@ def test_the_launcher_sets_determinism(run_program, needs_mpi, tmp_path):
 def test_determinism_is_checked(monkeypatch):
     with pytest.raises(ConfigurationError, match="Unknown `determinism`: 'some'"):
         keras.config.set_determinism("some")
+    monkeypatch.setattr(keras.config, "_DETERMINISM", None)  # what the program sets wins
     monkeypatch.setenv("DISTKERAS_DETERMINISM", "other")
     with pytest.raises(ConfigurationError, match="'other'"):
         keras.config.determinism()
