@@ -4,8 +4,6 @@ import errno
 import json
 import os
 import pickle
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -18,6 +16,7 @@ from distkeras.cli.checkpoints import main
 from distkeras.errors import ArgumentError, CheckpointError, UnwritableFileError
 from distkeras.saving import checkpoints
 from distkeras.saving.packing import from_bytes, pack, to_bytes, unpack
+from support.disks import file_size_limit
 
 ABOUT = {"fit": 0, "epoch": 1, "step": 2, "total": 7, "finished": False, "ranks": 1}
 STATE = {
@@ -131,23 +130,11 @@ def test_removed_and_adopted(tmp_path):
     same(checkpoints.load(adopted), STATE)
 
 
-@pytest.fixture
-def limit():
-    """Lets this process write files of so many bytes only."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, before)
-
-
 @pytest.mark.parametrize("size", [0, 10, 5000])
-def test_a_write_that_fails_leaves_nothing(tmp_path, limit, size):
+def test_a_write_that_fails_leaves_nothing(tmp_path, size):
     old = write(tmp_path, "old")
-    limit(size)
-    with pytest.raises(
-        UnwritableFileError, match=r"new cannot be written: File too large.*Nothing was changed"
-    ) as e:
+    told = r"new cannot be written: File too large.*Nothing was changed"
+    with file_size_limit(size), pytest.raises(UnwritableFileError, match=told) as e:
         write(tmp_path, "new", {"a": np.zeros(10_000)})
     assert e.value.errno == errno.EFBIG
     assert os.listdir(tmp_path) == ["old"]

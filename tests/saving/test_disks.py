@@ -1,11 +1,8 @@
 """Saving on disks that are full, read-only or limited, and under kill -9."""
 
-import contextlib
 import errno
 import hashlib
 import os
-import resource
-import signal
 import subprocess
 import sys
 import time
@@ -15,6 +12,7 @@ import pytest
 
 import distkeras as keras
 from distkeras.errors import UnwritableFileError
+from support.disks import file_size_limit
 
 FILES = ["m.keras", "m.weights.h5", "m.h5"]
 
@@ -35,23 +33,6 @@ def load(path, units=300):
     return keras.saving.load_model(path)
 
 
-@contextlib.contextmanager
-def limited(size):
-    """Within it this process writes files of so many bytes only.
-
-    No fixture: pytest reports a test before it ends the fixtures, and its output may be a file that
-    is longer already.
-    """
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
-
-
 @pytest.mark.parametrize("size", [0, 3_000, 100_000])
 @pytest.mark.parametrize("name", FILES)
 def test_a_write_that_fails_leaves_the_old_file(tmp_path, name, size):
@@ -59,7 +40,10 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, name, size):
     save(old, tmp_path / name)
     before = (tmp_path / name).read_bytes()
     new = wide()
-    with limited(size), pytest.raises(UnwritableFileError, match="Nothing was changed") as caught:
+    with (
+        file_size_limit(size),
+        pytest.raises(UnwritableFileError, match="Nothing was changed") as caught,
+    ):
         save(new, tmp_path / name)
     assert caught.value.errno == errno.EFBIG
     assert (tmp_path / name).read_bytes() == before

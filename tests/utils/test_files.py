@@ -2,8 +2,6 @@
 
 import errno
 import os
-import resource
-import signal
 import stat
 import subprocess
 import sys
@@ -13,6 +11,7 @@ import pytest
 
 from distkeras.errors import SavingError, UnwritableFileError
 from distkeras.utils.files import atomic_write
+from support.disks import file_size_limit
 
 
 def write(path, data: bytes) -> None:
@@ -69,15 +68,8 @@ def test_impossible_places(tmp_path, name, code, words):
 def test_a_limit_of_the_file_size_is_named(tmp_path):
     path = tmp_path / "a"
     write(path, b"old")
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    try:
-        with pytest.raises(UnwritableFileError, match="size limit"):
-            write(path, bytes(3_000_000))
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, before)
+    with file_size_limit(100_000), pytest.raises(UnwritableFileError, match="size limit"):
+        write(path, bytes(3_000_000))
     assert path.read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
 
