@@ -287,6 +287,8 @@ def _place(trace: TracebackType | None) -> str:
     if trace is None:
         return ""
     while trace.tb_next is not None:
+        if os.path.basename(trace.tb_next.tb_frame.f_code.co_filename) == "requests.py":
+            break  # the handler of a signal, which came in the frame above it
         trace = trace.tb_next
     return f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})"
 

@@ -30,6 +30,7 @@ from distkeras.training.advice import advise_on_loss
 from distkeras.training.boundary import compare_parameters, end_of_step
 from distkeras.training.building import build_for, needs_building
 from distkeras.training.compiling import Compiling
+from distkeras.training.epochs import check_epochs, is_due
 from distkeras.training.feeding import host_number, to_tensors
 from distkeras.training.global_metrics import global_results
 from distkeras.training.results import LazyDict
@@ -155,7 +156,7 @@ class Trainer(Compiling, Steps):
                 "`fit` cannot run on one rank alone (in `on_rank` or a callback with `runs_on`): "
                 "all ranks train together."
             )
-        _check_epochs(epochs, initial_epoch, validation_freq)
+        check_epochs(epochs, initial_epoch, validation_freq)
         warn_if_unlaunched()
         strategy = self._begin()
         if validation_split and validation_data is None:
@@ -256,7 +257,7 @@ class Trainer(Compiling, Steps):
                 advised = advise_on_loss(epoch_logs.get("loss"), epoch, given)
             if run is not None:
                 run.hold()
-            if validation is not None and _is_due(epoch, validation_freq):
+            if validation is not None and is_due(epoch, validation_freq):
                 values = self.evaluate(validation, callbacks=callbacks, return_dict=True, verbose=0)
                 epoch_logs.update({f"val_{k}": v for k, v in values.items()})
             epoch_logs = dict(sorted(epoch_logs.items()))
@@ -670,24 +671,6 @@ def _unpacked(validation_data: Any) -> tuple:
     if isinstance(validation_data, tuple | list):
         return unpack_x_y_sample_weight(tuple(validation_data))
     return validation_data, None, None
-
-
-def _check_epochs(epochs: Any, initial_epoch: Any, validation_freq: Any) -> None:
-    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
-        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < 0:
-            raise ArgumentError(f"`{name}` must be an integer of at least 0, got {value!r}.")
-    number = isinstance(validation_freq, int) and validation_freq >= 1
-    if not number and not isinstance(validation_freq, list | tuple | set | range):
-        raise ArgumentError(
-            "Expected `validation_freq` to be a list or a positive int. Received: "
-            f"validation_freq={validation_freq} of the type {type(validation_freq)}."
-        )
-
-
-def _is_due(epoch: int, validation_freq: Any) -> bool:
-    if isinstance(validation_freq, int):
-        return (epoch + 1) % validation_freq == 0
-    return epoch + 1 in validation_freq
 
 
 def _no_batch(purpose: str) -> str:
