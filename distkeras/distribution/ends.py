@@ -286,10 +286,11 @@ def _is_launcher(filename: str) -> bool:
 def _place(trace: TracebackType | None) -> str:
     if trace is None:
         return ""
+    above = trace
     while trace.tb_next is not None:
-        if os.path.basename(trace.tb_next.tb_frame.f_code.co_filename) == "requests.py":
-            break  # the handler of a signal, which came in the frame above it
-        trace = trace.tb_next
+        above, trace = trace, trace.tb_next
+    if trace.tb_frame.f_code.co_name == "_on_interrupt":
+        trace = above  # the handler of a signal, which came in that frame
     return f" ({trace.tb_frame.f_code.co_filename}, line {trace.tb_lineno})"
 
 

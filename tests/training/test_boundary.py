@@ -200,5 +200,13 @@ def test_on_rank_of_no_rank_is_refused():
 
 
 def test_signals_are_pythons_own_without_the_launcher():
-    with pytest.raises(KeyboardInterrupt):
-        fit(small(), LambdaCallback(on_epoch_end=lambda *_: os.kill(os.getpid(), signal.SIGINT)))
+    # Shells start what they run in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(
+                small(),
+                LambdaCallback(on_epoch_end=lambda *_: os.kill(os.getpid(), signal.SIGINT)),
+            )
+    finally:
+        signal.signal(signal.SIGINT, before)
