@@ -15,6 +15,7 @@ from pathlib import Path
 
 from distkeras.cli.answers import BAD, GOOD, MISSING, WARNING, Answer, ask, version_of
 from distkeras.distribution.environment import THREAD_VARIABLES, available_cores
+from distkeras.kernels.cpu.compiler import compiler as c_compiler
 
 __all__ = [
     "blas",
@@ -158,19 +159,16 @@ def shared_memory() -> Answer:
 def compiler() -> Answer:
     """Whether there is a C compiler, and whether it can build a shared library."""
     wanted = os.environ.get("CC", "").strip()
-    for name in (wanted, "cc", "gcc", "clang"):
-        words = shlex.split(name)
-        path = shutil.which(words[0]) if words else None
-        if path is not None:
-            break
-    else:
+    command = c_compiler()
+    if command is None:
         return Answer(
             MISSING,
             "no C compiler ($CC, cc, gcc, clang): NumPy computes everything",
             "For compiled training steps install one: apt install gcc libc6-dev, or load the "
             "cluster's module.",
         )
-    told = ask([path, *words[1:], "--version"], seconds=20).out.strip().splitlines()
+    path = command[0]
+    told = ask([*command, "--version"], seconds=20).out.strip().splitlines()
     version = told[0] if told else "no version told"
     data = {"path": path, "version": version}
     text = f"{path}: {version}"
@@ -178,7 +176,7 @@ def compiler() -> Answer:
         source = Path(folder, "root.c")
         source.write_text(_C_PROGRAM)
         out = os.path.join(folder, "root.so")
-        reply = ask([path, *words[1:], "-shared", "-fPIC", "-o", out, str(source), "-lm"], 30)
+        reply = ask([*command, "-shared", "-fPIC", "-o", out, str(source), "-lm"], 30)
     if not reply.good:
         first = next((line for line in reply.err.splitlines() if "error" in line), reply.why)
         return Answer(
@@ -188,7 +186,7 @@ def compiler() -> Answer:
             "works.",
             data,
         )
-    if wanted and name != wanted:
+    if wanted and shutil.which(shlex.split(wanted)[0]) is None:
         return Answer(
             WARNING,
             f"{text}; CC={wanted} is not there",

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from distkeras.config import environment
+from distkeras.config import seconds
 from distkeras.errors import ConfigurationError, LaunchError
 from distkeras.launch import resuming
 from distkeras.launch.options import Options
@@ -75,7 +75,7 @@ def supervise(options: Options) -> int:
         The exit status of the last try.
     """
     try:
-        pause = _first_pause()
+        pause = seconds("DISTKERAS_RESTART_PAUSE")
         root = (
             Path(options.run_dir).absolute() if options.run_dir else new_directory(options.target)
         )
@@ -125,16 +125,6 @@ def supervise(options: Options) -> int:
             return 128 + received[0]
         pause = min(2 * pause, _LONGEST_PAUSE)
     return code
-
-
-def _first_pause() -> float:
-    text = environment("DISTKERAS_RESTART_PAUSE")
-    try:
-        return float(text)
-    except ValueError:
-        raise ConfigurationError(
-            f"DISTKERAS_RESTART_PAUSE is a number of seconds, got {text!r}."
-        ) from None
 
 
 def _is_interrupted(pause: float, received: list[int]) -> bool:
